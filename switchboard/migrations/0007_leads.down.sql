@@ -1,0 +1,2 @@
+DROP TABLE app.lead;
+DROP TABLE app.stage;

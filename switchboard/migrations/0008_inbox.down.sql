@@ -1,0 +1,3 @@
+DROP TABLE app.attachment;
+DROP TABLE app.inbound_mail;
+DROP TABLE app.conversation;

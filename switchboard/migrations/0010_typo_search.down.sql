@@ -1,0 +1,1 @@
+DROP INDEX app.contact_search_typo;
