@@ -127,9 +127,7 @@ def compile_markup(body: MaskedBody) -> str:
 
     try:
         html = mjml.mjml2html(body.text, fonts={})
-        inliner = css_inline.CSSInliner(
-            load_remote_stylesheets=False, keep_style_tags=True, keep_at_rules=True
-        )
+        inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True, keep_at_rules=True)
         return inliner.inline(html)
     except ValueError as error:
         problem = _problem_of(error, body)

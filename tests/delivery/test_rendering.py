@@ -107,9 +107,7 @@ def test_text_alone_is_a_whole_mail() -> None:
 
 
 def test_a_missing_variable_is_empty_when_sending() -> None:
-    assert (
-        render("Dear {{ contact.nickname | default: 'friend' }}{{ nothing.at.all }}").text == "Dear friend\n"
-    )
+    assert render("Dear {{ contact.nickname | default: 'friend' }}{{ nothing.at.all }}").text == "Dear friend\n"
 
 
 @pytest.mark.parametrize(
@@ -137,15 +135,11 @@ def test_a_missing_variable_is_empty_when_sending() -> None:
         ),
         (
             "<mjml>\n<mj-body>\n <mj-sectoin></mj-sectoin></mj-body></mjml>",
-            Problem(
-                "body", "<mj-sectoin> is not an MJML component: did you mean <mj-section>?", line=3, column=2
-            ),
+            Problem("body", "<mj-sectoin> is not an MJML component: did you mean <mj-section>?", line=3, column=2),
         ),
         (
             "{{ owner.name }}<mj-section>{{ owner.name }}</mj-column>",
-            Problem(
-                "body", "</mj-column> is out of place: </mj-section> is missing before it.", line=1, column=45
-            ),
+            Problem("body", "</mj-column> is out of place: </mj-section> is missing before it.", line=1, column=45),
         ),
         ("a\nb < c", Problem("body", "A bare < is read as markup: write &lt;.", line=2, column=3)),
         (
@@ -168,9 +162,7 @@ def test_problems_name_their_place(body: str, expected: Problem) -> None:
 
 
 def test_an_open_mapping_takes_any_name() -> None:
-    assert (
-        problems_of("{{ contact.fields.plan }} {{ contact.tags.size }} {{ contact.tags[0] | upcase }}") == []
-    )
+    assert problems_of("{{ contact.fields.plan }} {{ contact.tags.size }} {{ contact.tags[0] | upcase }}") == []
 
 
 def test_a_subject_is_wanted_and_checked() -> None:
@@ -207,9 +199,7 @@ def test_limits_hold(body: str) -> None:
 
 
 def test_a_body_too_long_is_refused_before_it_is_read() -> None:
-    assert problems_of("x" * 200_001)[0].message == (
-        "The body is 200001 characters long: shorten it to 200000."
-    )
+    assert problems_of("x" * 200_001)[0].message == ("The body is 200001 characters long: shorten it to 200000.")
     with pytest.raises(TemplateError):
         render("{{ x }}" * 5_000)
 
@@ -225,8 +215,7 @@ def test_mjml_is_compiled_once_and_a_message_costs_little() -> None:
 
 def test_compilers_are_not_loaded_until_something_is_rendered() -> None:
     code = (
-        "import sys, switchboard.delivery.rendering;"
-        "assert not {'mjml', 'css_inline', 'rapidfuzz'} & set(sys.modules)"
+        "import sys, switchboard.delivery.rendering;assert not {'mjml', 'css_inline', 'rapidfuzz'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
@@ -237,9 +226,7 @@ def test_html_becomes_readable_text() -> None:
         "<ol><li>x<ul><li>deep</li></ul></li><li>y</li></ol><hr><img alt='Logo'>"
         "<a href='mailto:a@b.c'>a@b.c</a> <a href='#top'>up</a> <a href='https://e.org'></a>"
     )
-    assert convert_to_text(html) == (
-        "Title\n\nA b c\n\n1. x\n  - deep\n2. y\n\n----\nLogoa@b.c up https://e.org\n"
-    )
+    assert convert_to_text(html) == ("Title\n\nA b c\n\n1. x\n  - deep\n2. y\n\n----\nLogoa@b.c up https://e.org\n")
 
 
 PIECES = [

@@ -1,0 +1,254 @@
+"""One mail as it goes over the wire: headers that cannot be injected into, a text and an HTML part, attachments."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage, MIMEPart
+from email.policy import SMTP, EmailPolicy
+from email.utils import format_datetime
+from urllib.parse import urlsplit
+
+import idna
+
+from switchboard.kernel.errors import InvalidError, Problem
+
+MAX_REFERENCES = 20
+MAX_HEADER_LENGTH = 900
+
+_LOCAL_PART = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"@]{1,64}")
+_ASCII_DOMAIN = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*",
+    re.ASCII | re.IGNORECASE,
+)
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,240}@[!-;=?-~]{1,240}>", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,126}", re.ASCII)
+# Line and paragraph separators are not control characters by category, yet some readers break lines at them.
+_LINE_BREAKERS = frozenset("\u2028\u2029\x85")
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An e-mail address and the name shown for it."""
+
+    email: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingAttachment:
+    """One file of a mail; one with a `content_id` is shown inside the HTML as `cid:content_id`."""
+
+    name: str
+    media_type: str
+    content: bytes
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingEmail:
+    """Everything that decides the bytes of a mail; equal values give equal bytes.
+
+    `message_id`, `in_reply_to` and `references` carry their angle brackets. `unsubscribe_url` must be https
+    for one click to be offered. `automatic` marks mail that no person wrote.
+    """
+
+    message_id: str
+    date: datetime
+    sender: Mailbox
+    to: Sequence[Mailbox]
+    subject: str
+    text: str
+    html: str | None = None
+    reply_to: Mailbox | None = None
+    in_reply_to: str | None = None
+    references: Sequence[str] = ()
+    attachments: Sequence[OutgoingAttachment] = ()
+    unsubscribe_url: str | None = None
+    unsubscribe_email: str | None = None
+    automatic: bool = False
+
+
+def compose_email(email: OutgoingEmail) -> bytes:
+    """The mail with CRLF line ends, ready for DATA. Raises `InvalidError` naming an address it cannot send to.
+
+    Domains are written in their ASCII form; a local part outside of ASCII makes the headers UTF-8, for which
+    the receiving server must offer SMTPUTF8.
+    """
+    message = EmailMessage(policy=_UTF8_MAIL if needs_smtputf8(email) else _MAIL)
+    _write_addresses(message, email)
+    message["Subject"] = clean_header(email.subject)
+    message["Date"] = format_datetime(email.date.astimezone(UTC))
+    _write_threading(message, email)
+    _write_unsubscribe(message, email)
+    if email.automatic:
+        message["Auto-Submitted"] = "auto-generated"
+    _write_content(message, email)
+    _write_boundaries(message, email)
+    return message.as_bytes()
+
+
+def needs_smtputf8(email: OutgoingEmail) -> bool:
+    """Whether an address has a local part that only SMTPUTF8 can carry."""
+    boxes = [email.sender, *email.to, *filter(None, [email.reply_to])]
+    return not all(box.email.rpartition("@")[0].isascii() for box in boxes)
+
+
+def envelope_address(email: str) -> str:
+    """An address as SMTP writes it: its domain in ASCII. Raises `InvalidError` when it is no address."""
+    local, at, domain = email.rpartition("@")
+    dotted = not local.startswith(".") and not local.endswith(".") and ".." not in local
+    if not (at and dotted and _LOCAL_PART.fullmatch(local)) or _has_controls(email):
+        raise _no_address(email)
+    try:
+        return f"{local}@{_ascii_domain(domain)}"
+    except (idna.IDNAError, UnicodeError) as error:
+        raise _no_address(email) from error
+
+
+def clean_header(text: str) -> str:
+    """One line of printable text, at most as long as a header should be."""
+    printable = "".join(" " if _is_control(letter) else letter for letter in text)
+    return " ".join(printable.split())[:MAX_HEADER_LENGTH].rstrip()
+
+
+class _MailPolicy(EmailPolicy):
+    """The library's policy for SMTP, but identifiers and addresses of pages are never folded inside.
+
+    The library writes a word longer than a line as an encoded word, which turns a long Message-ID or URL
+    into something no reader recognises.
+    """
+
+    _whole_words = frozenset({"message-id", "in-reply-to", "references", "list-unsubscribe"})
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() not in self._whole_words:
+            return super().fold_binary(name, value)
+        return f"{name}: {f'{self.linesep} '.join(str(value).split())}{self.linesep}".encode("ascii")
+
+
+_MAIL = _MailPolicy(linesep=SMTP.linesep)
+_UTF8_MAIL = _MAIL.clone(utf8=True)
+
+
+def _write_addresses(message: EmailMessage, email: OutgoingEmail) -> None:
+    message["From"] = _address(email.sender)
+    if email.reply_to is not None:
+        message["Reply-To"] = _address(email.reply_to)
+    message["To"] = tuple(_address(box) for box in email.to)
+
+
+def _address(box: Mailbox) -> Address:
+    local, _, domain = envelope_address(box.email).rpartition("@")
+    return Address(display_name=clean_header(box.name), username=local, domain=domain)
+
+
+def _write_threading(message: EmailMessage, email: OutgoingEmail) -> None:
+    message["Message-ID"] = _message_id(email.message_id, "message_id")
+    if email.in_reply_to is not None:
+        message["In-Reply-To"] = _message_id(email.in_reply_to, "in_reply_to")
+    if email.references:
+        # The first names the thread and the last ones its end; the middle may go when a thread grows long.
+        kept = [*email.references[:1], *email.references[1:][1 - MAX_REFERENCES :]]
+        message["References"] = " ".join(_message_id(reference, "references") for reference in kept)
+
+
+def _message_id(value: str, field: str) -> str:
+    if _MESSAGE_ID.fullmatch(value) is None:
+        problem = Problem(field, f"{value!r} is no message id: it has the form <name@domain>.")
+        raise InvalidError("The mail cannot be composed.", problems=[problem])
+    return value
+
+
+def _write_unsubscribe(message: EmailMessage, email: OutgoingEmail) -> None:
+    ways = []
+    if email.unsubscribe_url is not None:
+        ways.append(f"<{_one_word_url(email.unsubscribe_url)}>")
+    if email.unsubscribe_email is not None:
+        ways.append(f"<mailto:{envelope_address(email.unsubscribe_email)}?subject=unsubscribe>")
+    if ways:
+        message["List-Unsubscribe"] = ", ".join(ways)
+    if email.unsubscribe_url is not None:
+        # RFC 8058: with this header a mail program may post to the address above without asking further.
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+
+
+def _one_word_url(url: str) -> str:
+    safe = url.isascii() and url.isprintable() and not set(url) & set(" <>,")
+    if not safe or urlsplit(url).scheme != "https":
+        problem = Problem("unsubscribe_url", f"{url!r} cannot be offered for one click: it must be an https URL.")
+        raise InvalidError("The mail cannot be composed.", problems=[problem])
+    return url
+
+
+def _write_content(message: EmailMessage, email: OutgoingEmail) -> None:
+    inline: list[OutgoingAttachment] = []
+    message.set_content(_sendable(email.text))
+    if email.html is not None:
+        message.add_alternative(_sendable(email.html), subtype="html")
+        inline = [one for one in email.attachments if one.content_id]
+    html = message.get_body(preferencelist=("html",))
+    for one in email.attachments:
+        if one in inline and html is not None:
+            _attach(html, one, disposition="inline")
+        else:
+            _attach(message, one, disposition="attachment")
+
+
+def _write_boundaries(message: EmailMessage, email: OutgoingEmail) -> None:
+    # The library would draw them by chance, and the same mail sent again would then look like another.
+    seed = hashlib.blake2b(f"{email.message_id}\0{email.text}".encode("utf-8", "replace"), digest_size=12)
+    for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
+        part.set_boundary(f"=_{seed.hexdigest()}_{number}")
+
+
+def _attach(part: MIMEPart, attachment: OutgoingAttachment, *, disposition: str) -> None:
+    media_type = attachment.media_type.lower()
+    # A whole mail as an attachment may not be base64, so it travels as a file like any other.
+    if _MEDIA_TYPE.fullmatch(media_type) is None or media_type.startswith(("message/", "multipart/")):
+        media_type = "application/octet-stream"
+    kind, _, subtype = media_type.partition("/")
+    content_id = f"<{_clean_content_id(attachment.content_id)}>" if attachment.content_id else None
+    add = part.add_related if disposition == "inline" else part.add_attachment
+    add(
+        attachment.content,
+        maintype=kind,
+        subtype=subtype,
+        disposition=disposition,
+        filename=clean_header(attachment.name)[:200] or "attachment",
+        cid=content_id,
+    )
+
+
+def _clean_content_id(content_id: str) -> str:
+    return re.sub(r"[^!-;=?-~]", "", content_id.strip("<>"))[:200]
+
+
+def _sendable(text: str) -> str:
+    """Text without half characters, which cannot be encoded, and without NUL, which mail may not carry."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _ascii_domain(domain: str) -> str:
+    if domain.startswith("[") and re.fullmatch(r"\[[0-9A-Fa-f:.IPvx]{3,45}\]", domain):
+        return domain
+    if _ASCII_DOMAIN.fullmatch(domain):
+        return domain.lower()
+    return idna.encode(domain, uts46=True).decode("ascii")
+
+
+def _is_control(letter: str) -> bool:
+    # Categories Cc (control characters) and Cs (half characters), which no header can carry.
+    return letter in _LINE_BREAKERS or unicodedata.category(letter) in ("Cc", "Cs")
+
+
+def _has_controls(text: str) -> bool:
+    return any(_is_control(letter) for letter in text)
+
+
+def _no_address(email: str) -> InvalidError:
+    problem = Problem("email", f"{email!r} is not an address mail can be sent to.")
+    return InvalidError("The mail cannot be composed.", problems=[problem])

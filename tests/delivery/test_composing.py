@@ -1,0 +1,223 @@
+"""A composed mail read back: every header and part as given, and nothing a caller's text could add."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage, MIMEPart
+from email.policy import default
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.delivery.composing import (
+    Mailbox,
+    OutgoingAttachment,
+    OutgoingEmail,
+    compose_email,
+    envelope_address,
+    needs_smtputf8,
+)
+from switchboard.kernel.errors import InvalidError
+
+PLAIN = OutgoingEmail(
+    message_id="<01@mail.example.org>",
+    date=datetime(2026, 11, 20, 9, 30, tzinfo=UTC),
+    sender=Mailbox("team@example.org", "The Team"),
+    to=(Mailbox("ada@example.com", "Ada Lovelace"),),
+    subject="Hello",
+    text="Hello Ada\n",
+)
+
+
+def read(email: OutgoingEmail) -> EmailMessage:
+    return message_from_bytes(compose_email(email), policy=default)
+
+
+def content_of(part: MIMEPart | None) -> str:
+    assert part is not None
+    content = part.get_content()
+    assert isinstance(content, str)
+    return content
+
+
+def test_a_plain_mail_byte_for_byte() -> None:
+    assert compose_email(PLAIN) == (
+        b"From: The Team <team@example.org>\r\nTo: Ada Lovelace <ada@example.com>\r\nSubject: Hello\r\n"
+        b"Date: Fri, 20 Nov 2026 09:30:00 +0000\r\nMessage-ID: <01@mail.example.org>\r\n"
+        b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: 7bit\r\nMIME-Version: 1.0\r\n'
+        b"\r\nHello Ada\r\n"
+    )
+
+
+def test_equal_mails_are_equal_bytes() -> None:
+    picture = OutgoingAttachment("a.png", "image/png", b"x", content_id="a")
+    mail = replace(PLAIN, html="<p>x</p>", attachments=(picture, replace(picture, content_id=None)))
+    assert compose_email(mail) == compose_email(replace(mail))
+    assert compose_email(mail) != compose_email(replace(mail, message_id="<02@mail.example.org>"))
+
+
+def test_names_and_subjects_beyond_ascii_come_back() -> None:
+    mail = read(
+        replace(
+            PLAIN,
+            sender=Mailbox("team@example.org", 'Jörg "the" Größe, 株式会社'),
+            subject="Grüße an السيدة " + "日本語" * 60,
+        )
+    )
+    assert mail["From"].addresses[0].display_name == 'Jörg "the" Größe, 株式会社'
+    assert mail["Subject"] == "Grüße an السيدة " + "日本語" * 60
+    assert all(len(line) <= 998 for line in compose_email(PLAIN).splitlines())
+
+
+def test_html_and_text_are_alternatives() -> None:
+    mail = read(replace(PLAIN, html="<p>Hällo</p>"))
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert content_of(mail.get_body(("html",))) == "<p>Hällo</p>\r\n"
+
+
+def test_attachments_and_inline_pictures() -> None:
+    mail = read(
+        replace(
+            PLAIN,
+            html='<img src="cid:logo">',
+            attachments=(
+                OutgoingAttachment("logo.png", "image/png", b"\x89PNG", content_id="logo"),
+                OutgoingAttachment("préis.pdf", "application/pdf", b"%PDF"),
+                OutgoingAttachment("x\r\nX-Evil: 1", "not a type", b"?"),
+                OutgoingAttachment("mail.eml", "message/rfc822", b"From: x\n\ny"),
+            ),
+        )
+    )
+    assert mail.get_content_type() == "multipart/mixed"
+    picture = next(part for part in mail.walk() if part.get_content_type() == "image/png")
+    assert (picture["Content-ID"], picture.get_content_disposition()) == ("<logo>", "inline")
+    names = [(part.get_filename(), part.get_content_type()) for part in mail.iter_attachments()]
+    assert names == [
+        ("préis.pdf", "application/pdf"),
+        ("x X-Evil: 1", "application/octet-stream"),
+        ("mail.eml", "application/octet-stream"),
+    ]
+
+
+def test_threading_keeps_the_first_and_the_last_references_unfolded() -> None:
+    ids = [f"<{'x' * 80}{number}@example.org>" for number in range(50)]
+    raw = compose_email(replace(PLAIN, in_reply_to=ids[-1], references=ids))
+    mail = message_from_bytes(raw, policy=default)
+    assert mail["In-Reply-To"] == ids[-1]
+    assert mail["References"].split() == [ids[0], *ids[-19:]]
+    assert b"=?" not in raw
+
+
+def test_one_click_unsubscribe_as_rfc_8058_wants_it() -> None:
+    url = "https://example.org/u/" + "t" * 200
+    raw = compose_email(replace(PLAIN, unsubscribe_url=url, unsubscribe_email="stop@example.org"))
+    mail = message_from_bytes(raw, policy=default)
+    assert mail["List-Unsubscribe"] == f"<{url}>, <mailto:stop@example.org?subject=unsubscribe>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert f"<{url}>".encode() in raw
+
+
+def test_an_address_alone_offers_no_one_click() -> None:
+    mail = read(replace(PLAIN, unsubscribe_email="stop@example.org"))
+    assert mail["List-Unsubscribe"] == "<mailto:stop@example.org?subject=unsubscribe>"
+    assert mail["List-Unsubscribe-Post"] is None
+
+
+def test_automatic_mail_says_so() -> None:
+    assert read(replace(PLAIN, automatic=True))["Auto-Submitted"] == "auto-generated"
+    assert read(PLAIN)["Auto-Submitted"] is None
+
+
+def test_international_domains_are_ascii_and_local_parts_need_smtputf8() -> None:
+    german = replace(PLAIN, to=(Mailbox("info@münchen.example"),))
+    assert read(german)["To"] == "info@xn--mnchen-3ya.example"
+    assert not needs_smtputf8(german)
+    chinese = replace(PLAIN, to=(Mailbox("用户@例子.example"),))
+    assert needs_smtputf8(chinese)
+    assert "To: 用户@xn--fsqu00a.example\r\n".encode() in compose_email(chinese)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "ada",
+        "@example.org",
+        "ada@",
+        "a b@example.org",
+        "ada@exa mple.org",
+        "ada@example.org\r\nBcc: eve@example.org",
+        "ada\n@example.org",
+        "<ada@example.org>",
+        "a,b@example.org",
+        ".ada@example.org",
+        "ada@-example.org",
+        "ada@example..org",
+        '"a b"@example.org',
+    ],
+)
+def test_what_is_no_address_is_refused_by_name(address: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        envelope_address(address)
+    assert caught.value.problems[0].message == f"{address!r} is not an address mail can be sent to."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"message_id": "<x>\r\nBcc: <y@z>"},
+        {"message_id": "01@mail.example.org"},
+        {"in_reply_to": "<a b@c>"},
+        {"references": ("<ok@x>", "<ok@x>\n")},
+        {"unsubscribe_url": "http://example.org/u"},
+        {"unsubscribe_url": "https://example.org/>, <mailto:x@y"},
+    ],
+)
+def test_identifiers_that_could_break_out_are_refused(change: dict[str, str]) -> None:
+    with pytest.raises(InvalidError):
+        compose_email(replace(PLAIN, **change))  # type: ignore[arg-type]
+
+
+NASTY = st.text(st.sampled_from(list('aé日 \r\n\t\x00\x0b\x0c\x85\u2028\u202e\ud800:<>@,;"=?_()[]\\.')), max_size=60)
+
+
+@given(st.tuples(NASTY, NASTY, NASTY, NASTY, NASTY, NASTY))
+def test_no_text_can_add_a_header(texts: tuple[str, str, str, str, str, str]) -> None:
+    subject, name, text, html, filename, content_id = texts
+    attachment = OutgoingAttachment(filename, "text/plain", b"x", content_id=content_id or None)
+    raw = compose_email(
+        replace(
+            PLAIN,
+            sender=Mailbox("team@example.org", name),
+            to=(Mailbox("ada@example.com", name), Mailbox("bob@example.com", name)),
+            subject=subject,
+            text=text,
+            html=html,
+            attachments=(attachment,),
+        )
+    )
+    mail = message_from_bytes(raw, policy=default)
+    assert sorted(mail.keys()) == [
+        "Content-Type",
+        "Date",
+        "From",
+        "MIME-Version",
+        "Message-ID",
+        "Subject",
+        "To",
+    ]
+    assert [box.addr_spec for box in mail["To"].addresses] == ["ada@example.com", "bob@example.com"]
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    assert b"\r" not in raw.replace(b"\r\n", b"")
+
+
+@given(st.text(max_size=40))
+def test_an_envelope_address_is_one_word_or_refused(text: str) -> None:
+    try:
+        address = envelope_address(text)
+    except InvalidError:
+        return
+    assert not set(address) & set(" <>\r\n\t\x00")
+    assert address.rpartition("@")[2].isascii()
