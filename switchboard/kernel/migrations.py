@@ -64,9 +64,7 @@ def compare(migrations: Sequence[Migration], ledger: Sequence[Applied]) -> Statu
         applied=tuple(row for row in ledger if row.skipped_for is None),
         pending=tuple(migration for migration in migrations if migration.version not in rows),
         skipped=tuple(migration for migration in known if rows[migration.version].skipped_for is not None),
-        drifted=tuple(
-            migration for migration in ran if rows[migration.version].checksum != migration.checksum
-        ),
+        drifted=tuple(migration for migration in ran if rows[migration.version].checksum != migration.checksum),
         unknown=tuple(row for row in ledger if row.version not in versions),
     )
 
@@ -113,9 +111,7 @@ def migrate_up(
         return [step for step in steps if step.outcome == "applied" or step.migration.version not in recorded]
 
 
-def migrate_down(
-    url: str, target: int, *, directory: Path = DIRECTORY, lock_wait: timedelta = LOCK_WAIT
-) -> list[Step]:
+def migrate_down(url: str, target: int, *, directory: Path = DIRECTORY, lock_wait: timedelta = LOCK_WAIT) -> list[Step]:
     """Undo every migration above version `target`, newest first; 0 leaves no table."""
     migrations = discover(directory)
     _check_target(migrations, target or None)
@@ -134,8 +130,13 @@ def migrate_down(
 
 
 def check_server(conn: Connection) -> None:
-    """ConfigurationError when the server is older than we support."""
-    major, minor = divmod(conn.info.server_version, 10_000)
+    """ConfigurationError when the server behind `conn` is older than we support."""
+    check_version(conn.info.server_version)
+
+
+def check_version(number: int) -> None:
+    """The same for a version as Postgres numbers it: 150004 is 15.4."""
+    major, minor = divmod(number, 10_000)
     if major < OLDEST_SERVER:
         raise ConfigurationError(
             f"The database runs PostgreSQL {major}.{minor}, and Switchboard needs {OLDEST_SERVER} or newer. "
@@ -231,9 +232,7 @@ def _advance(conn: Connection, migration: Migration, offered: frozenset[str]) ->
         return Step(migration, "skipped")
     with _script_errors(migration.up), _script_scope(conn, migration.up):
         if extension is not None:
-            conn.execute(
-                sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public").format(sql.Identifier(extension))
-            )
+            conn.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public").format(sql.Identifier(extension)))
         _run(conn, migration.up)
         record(conn, migration, skipped_for=None)
     return Step(migration, "applied")
@@ -269,9 +268,7 @@ def _script_scope(conn: Connection, script: Script) -> Iterator[None]:
 
 def _set_timeouts(conn: Connection, script: Script, *, is_local: bool) -> None:
     conn.execute("SELECT pg_catalog.set_config('lock_timeout', %s, %s)", (script.lock_timeout, is_local))
-    conn.execute(
-        "SELECT pg_catalog.set_config('statement_timeout', %s, %s)", (script.statement_timeout, is_local)
-    )
+    conn.execute("SELECT pg_catalog.set_config('statement_timeout', %s, %s)", (script.statement_timeout, is_local))
 
 
 def _run(conn: Connection, script: Script) -> None:
@@ -287,11 +284,7 @@ def _script_errors(script: Script) -> Iterator[None]:
     except psycopg.Error as error:
         position = error.diag.statement_position
         line = "" if position is None else f", line {script.text.count(chr(10), 0, int(position)) + 1}"
-        kept = (
-            "Nothing of it was kept"
-            if script.in_transaction
-            else "Statements before the failing one were kept"
-        )
+        kept = "Nothing of it was kept" if script.in_transaction else "Statements before the failing one were kept"
         reason = error.diag.message_primary or str(error).strip()
         raise ConfigurationError(
             f"{script.path.name}{line if script.in_transaction else ''} failed: {reason}. "
@@ -302,9 +295,7 @@ def _script_errors(script: Script) -> Iterator[None]:
 def _check_target(migrations: Sequence[Migration], target: int | None) -> None:
     newest = migrations[-1].version if migrations else 0
     if target is not None and not 1 <= target <= newest:
-        raise ConfigurationError(
-            f"There is no migration {target:04d}: this version knows 0001 to {newest:04d}."
-        )
+        raise ConfigurationError(f"There is no migration {target:04d}: this version knows 0001 to {newest:04d}.")
 
 
 def _refuse_drift(found: Status) -> None:
@@ -334,9 +325,7 @@ def grant_application(conn: Connection, role: str) -> None:
     if fetch_value(conn, "SELECT current_user = %s", role) is True:
         return
     if fetch_value(conn, "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", role) is None:
-        raise ConfigurationError(
-            f"There is no role {role} in the database: create it, or set another role's address."
-        )
+        raise ConfigurationError(f"There is no role {role} in the database: create it, or set another role's address.")
     with conn.transaction():
         # Which grants are wanting on what this role owns, outside of extensions? Catalogs only.
         rows = conn.execute(_GRANTS, (role,)).fetchall()
