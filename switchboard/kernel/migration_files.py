@@ -25,9 +25,7 @@ _FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z][a-z0-9_]*)\.(?P<dire
 _HEADER = re.compile(r"--\s*(?P<key>[a-z][a-z-]*)(?:\s*:\s*(?P<value>\S+))?\s*")
 _DURATION = re.compile(r"0|[1-9]\d*(ms|s|min|h)")
 _EXTENSION = re.compile(r"[a-z][a-z0-9_]*")
-_OWN_TRANSACTION = re.compile(
-    r"^\s*(BEGIN|COMMIT|ROLLBACK|START\s+TRANSACTION)\s*;", re.IGNORECASE | re.MULTILINE
-)
+_OWN_TRANSACTION = re.compile(r"^\s*(BEGIN|COMMIT|ROLLBACK|START\s+TRANSACTION)\s*;", re.IGNORECASE | re.MULTILINE)
 _VALUE_SHAPES = {"requires-extension": _EXTENSION, "lock-timeout": _DURATION, "statement-timeout": _DURATION}
 
 
@@ -77,9 +75,7 @@ def discover(directory: Path = DIRECTORY) -> list[Migration]:
     problems += _check_numbers(files)
     if problems:
         sentences = " ".join(problem.message for problem in problems)
-        raise ConfigurationError(
-            f"The migrations in {directory.name}/ cannot be run. {sentences}", problems=problems
-        )
+        raise ConfigurationError(f"The migrations in {directory.name}/ cannot be run. {sentences}", problems=problems)
     return [_read_pair(files, version, name) for version, name, direction in files if direction == "up"]
 
 
@@ -107,21 +103,15 @@ def _check_numbers(files: Mapping[tuple[int, str, str], Path]) -> Iterator[Probl
             yield Problem("", f"Number {expected:04d} is missing: numbers run from 0001 without a gap.")
 
 
-def _check_version(
-    version: int, names: set[str], files: Mapping[tuple[int, str, str], Path]
-) -> Iterator[Problem]:
+def _check_version(version: int, names: set[str], files: Mapping[tuple[int, str, str], Path]) -> Iterator[Problem]:
     """One name for a number, and both halves for a name."""
     if len(names) > 1:
-        yield Problem(
-            "", f"Number {version:04d} is used by {' and '.join(sorted(names))}: give one the next number."
-        )
+        yield Problem("", f"Number {version:04d} is used by {' and '.join(sorted(names))}: give one the next number.")
     for name in sorted(names):
         for half in ("up", "down"):
             if (version, name, half) not in files:
                 file_name = f"{version:04d}_{name}.{half}.sql"
-                yield Problem(
-                    file_name, f"{file_name} is missing: every migration has an up and a down half."
-                )
+                yield Problem(file_name, f"{file_name} is missing: every migration has an up and a down half.")
 
 
 def _check_text(path: Path) -> Iterator[Problem]:
@@ -134,9 +124,7 @@ def _check_text(path: Path) -> Iterator[Problem]:
             )
     if not text.startswith("-- no-transaction"):
         if _OWN_TRANSACTION.search(text):
-            yield Problem(
-                path.name, f"{path.name} opens or ends a transaction: the runner wraps the file in one."
-            )
+            yield Problem(path.name, f"{path.name} opens or ends a transaction: the runner wraps the file in one.")
     elif "$$" in text:
         yield Problem(
             path.name,

@@ -38,8 +38,7 @@ def read_ledger(conn: Connection) -> list[Applied]:
     with conn.cursor(row_factory=class_row(Applied)) as cursor:
         # Which migrations were applied? A few dozen rows, read whole.
         cursor.execute(
-            "SELECT version, name, checksum, applied_at, skipped_for "
-            "FROM app.schema_migration ORDER BY version"
+            "SELECT version, name, checksum, applied_at, skipped_for FROM app.schema_migration ORDER BY version"
         )
         return cursor.fetchall()
 
