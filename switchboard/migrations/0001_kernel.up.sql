@@ -94,14 +94,11 @@ CREATE TABLE app.job (
     priority smallint NOT NULL DEFAULT 5,
     due_at timestamptz NOT NULL DEFAULT app.now(),
     attempts integer NOT NULL DEFAULT 0,
-    token bigint NOT NULL DEFAULT 0,
-    lease_until timestamptz,
     failed_at timestamptz,
     last_error text,
     created_at timestamptz NOT NULL DEFAULT app.now()
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX job_due ON app.job (priority, due_at) WHERE lease_until IS NULL AND failed_at IS NULL;
-CREATE INDEX job_leased ON app.job (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX job_due ON app.job (priority, due_at) WHERE failed_at IS NULL;
 CREATE INDEX job_failed ON app.job (workspace_id, failed_at) WHERE failed_at IS NOT NULL;
 CREATE UNIQUE INDEX job_key ON app.job (workspace_id, kind, key) WHERE key IS NOT NULL;
 ALTER TABLE app.job ENABLE ROW LEVEL SECURITY;

@@ -1,0 +1,209 @@
+"""Signed-in requests: every page and form of every room passes through `page` and `action`.
+
+One request is one transaction. It finds the session, enters its workspace, runs the handler, and commits before the
+answer leaves. Forms must come from our own pages: the browser says so (`Sec-Fetch-Site`, `Origin`), and the session's
+token proves it.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from switchboard.accounts import service
+from switchboard.accounts.models import Caller, Session
+from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.errors import ForbiddenError, TooLargeError, UnauthenticatedError
+from switchboard.kernel.http import Form, Renderer, page_response, see_other, wants_json
+from switchboard.kernel.settings import Settings
+
+SESSION_COOKIE = "switchboard_session"
+TOAST_COOKIE = "switchboard_toast"
+LONGEST_FORM_BYTES = 12 * 1024 * 1024
+
+
+class WebState(Protocol):
+    """What the application's state offers to pages; built once by the entry point."""
+
+    settings: Settings
+    database: Database
+    renderer: Renderer
+    shell_counts: Callable[[Tx, Caller], Awaitable[Mapping[str, int]]]
+    static_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What the frame round every signed-in page shows."""
+
+    workspace_name: str = field(metadata={"help": "Name of the workspace, at the top of the rail."})
+    user_name: str = field(metadata={"help": "Who is signed in."})
+    user_id: str = field(metadata={"help": "Gives the avatar its hue."})
+    inbox_count: int = field(metadata={"help": "Open conversations that wait for an answer."})
+    waiting_count: int = field(metadata={"help": "Leads that nobody has accepted."})
+    csrf_token: str = field(metadata={"help": "Every form sends it back."})
+    active: str = field(metadata={"help": "Key of the rail's entry to mark."})
+    path: str = field(metadata={"help": "Path and query of this page."})
+    theme: str = field(metadata={"help": "`light`, `dark`, or empty for the system's."})
+    static_version: str = field(metadata={"help": "Changes with the files, so that browsers load them anew."})
+    role: str = field(metadata={"help": "The caller's role; what it forbids is not shown."})
+
+
+@dataclass(slots=True)
+class Visit:
+    """One signed-in request on its way through a handler."""
+
+    request: Request
+    tx: Tx
+    caller: Caller
+    session: Session
+    form: Form
+
+    @property
+    def state(self) -> WebState:
+        """The application's state."""
+        state: WebState = self.request.app.state
+        return state
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a script asked for a piece of the page only."""
+        return self.request.headers.get("HX-Request") == "true" and "HX-Boosted" not in self.request.headers
+
+    def query(self, name: str, default: str = "") -> str:
+        """A query parameter without surrounding blanks, cut at 200 characters."""
+        return self.request.query_params.get(name, default).strip()[:200]
+
+    async def render(self, template: str, page: object, *, active: str = "", status: int = 200) -> Response:
+        """The page in its frame. `page` is the template's typed context."""
+        shell = await self._shell(active)
+        context = {"page": page, "shell": shell, "caller": self.caller}
+        return page_response(self.state.renderer.render(template, context), status=status)
+
+    def render_partial(self, template: str, page: object) -> Response:
+        """A piece of a page without the frame; it may use forms, so it gets the token."""
+        shell = {"csrf_token": self.session.csrf_token, "static_version": self.state.static_version}
+        context = {"page": page, "shell": shell, "caller": self.caller}
+        return page_response(self.state.renderer.render(template, context))
+
+    def done(self, path: str, toast: str, *, undo: str = "") -> RedirectResponse:
+        """After a change: go to `path` and say there what was done; `undo` is the path that takes it back."""
+        response = see_other(path)
+        response.set_cookie(
+            TOAST_COOKIE,
+            quote(f"{undo}|{toast}"),
+            max_age=20,
+            path="/",
+            samesite="lax",
+            secure=_is_secure(self.request),
+        )
+        return response
+
+    async def _shell(self, active: str) -> Shell:
+        workspace = await service.get_workspace(self.tx)
+        counts = await self.state.shell_counts(self.tx, self.caller)
+        url = self.request.url
+        theme = self.request.cookies.get("theme", "")
+        return Shell(
+            workspace_name=workspace.name,
+            user_name=self.session.user_name,
+            user_id=str(self.session.user_id),
+            inbox_count=counts.get("inbox", 0),
+            waiting_count=counts.get("waiting", 0),
+            csrf_token=self.session.csrf_token,
+            active=active,
+            path=f"{url.path}?{url.query}" if url.query else url.path,
+            theme=theme if theme in {"light", "dark"} else "",
+            static_version=self.state.static_version,
+            role=self.caller.role,
+        )
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def page(handler: Handler) -> Endpoint:
+    """A page that is read: signed in, in one transaction."""
+
+    async def endpoint(request: Request) -> Response:
+        return await _visit(request, handler, Form(FormData()))
+
+    return endpoint
+
+
+def action(handler: Handler) -> Endpoint:
+    """A form or a keystroke that changes something: signed in, from our own pages, in one transaction."""
+
+    async def endpoint(request: Request) -> Response:
+        require_same_origin(request)
+        return await _visit(request, handler, await read_form(request), changes=True)
+
+    return endpoint
+
+
+async def _visit(request: Request, handler: Handler, form: Form, *, changes: bool = False) -> Response:
+    state: WebState = request.app.state
+    token = request.cookies.get(SESSION_COOKIE, "")
+    try:
+        async with state.database.directory() as tx:
+            session, caller = await service.resume_session(tx, token)
+            if changes:
+                _require_csrf_token(request, form, session)
+            return await handler(Visit(request, tx, caller, session, form))
+    except UnauthenticatedError:
+        if wants_json(request) or changes:
+            raise
+        return see_other(f"/sign-in?next={quote(request.url.path)}")
+
+
+async def read_form(request: Request) -> Form:
+    """The submitted form, urlencoded or multipart, within `LONGEST_FORM_BYTES`."""
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > LONGEST_FORM_BYTES:
+        raise TooLargeError("The form is too large.", data={"limit_bytes": LONGEST_FORM_BYTES})
+    return Form(await request.form(max_fields=2_000))
+
+
+def require_same_origin(request: Request) -> None:
+    """Raise ForbiddenError for a change that another site asked the browser for."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    state: WebState = request.app.state
+    if site in {"cross-site", "same-site"} or (
+        site is None and origin is not None and origin not in {own, state.settings.public_url}
+    ):
+        raise ForbiddenError("This change came from another site and was refused. Open Switchboard and try there.")
+
+
+def _require_csrf_token(request: Request, form: Form, session: Session) -> None:
+    sent = request.headers.get("x-csrf-token") or form.text("csrf_token")
+    if not secrets.compare_digest(sent.encode(), session.csrf_token.encode()):
+        raise ForbiddenError("This form is out of date. Load the page again and repeat the change.")
+
+
+def set_session_cookie(response: Response, request: Request, token: str, seconds: int) -> None:
+    """Hand the browser its session: unreadable for scripts, not sent by other sites' forms."""
+    response.set_cookie(
+        SESSION_COOKIE, token, max_age=seconds, path="/", httponly=True, samesite="lax", secure=_is_secure(request)
+    )
+
+
+def _is_secure(request: Request) -> bool:
+    state: WebState = request.app.state
+    return request.url.scheme == "https" or state.settings.public_url.startswith("https://")
+
+
+async def in_thread(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 the caller knows its function
+    """Run work that would hold the event loop up (parsing a large file) in a thread."""
+    return await run_in_threadpool(function, *arguments)
+
+
+Routes = Sequence[Any]

@@ -1,0 +1,215 @@
+"""The database edge: the pool, and transactions that know which workspace they work for.
+
+One request or one task is one transaction. It is committed here, when the `async with` block ends without an error,
+and nowhere else. Row-level security reads the workspace named at the beginning, so a statement that forgets its
+workspace sees nothing rather than everything.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row, dict_row, tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from switchboard.kernel.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from switchboard.kernel.events import Hub
+
+Row = TypeVar("Row")
+Params = Sequence[object] | Mapping[str, object]
+Connection = psycopg.AsyncConnection[Any]
+
+CONNECT_TIMEOUT_SECONDS = 5
+GET_CONNECTION_SECONDS = 5.0
+STATEMENT_TIMEOUT_MILLISECONDS = 30_000
+RETRY_AFTER_SECONDS = 2
+
+_query_counts: ContextVar[list[str] | None] = ContextVar("query_counts", default=None)
+
+
+@contextmanager
+def recorded_queries() -> Iterator[list[str]]:
+    """Collect the text of every statement run inside the block: tests assert that pages are bounded."""
+    statements: list[str] = []
+    token = _query_counts.set(statements)
+    try:
+        yield statements
+    finally:
+        _query_counts.reset(token)
+
+
+class Tx:
+    """One open transaction. Services and repositories take it first; none of them ends it."""
+
+    def __init__(self, connection: Connection, hub: "Hub", workspace_id: UUID | None) -> None:
+        self.connection = connection
+        self.hub = hub
+        self._workspace_id = workspace_id
+
+    @property
+    def workspace_id(self) -> UUID:
+        """The workspace this transaction works for; asking without one is a bug."""
+        if self._workspace_id is None:
+            raise RuntimeError("this transaction names no workspace")
+        return self._workspace_id
+
+    async def enter_workspace(self, workspace_id: UUID) -> None:
+        """Work for another workspace from here on; queue loops do so between the groups of a batch."""
+        if self._workspace_id != workspace_id:
+            await self.connection.execute(f"SET LOCAL app.workspace_id = '{workspace_id}'".encode())
+            self._workspace_id = workspace_id
+
+    async def now(self) -> datetime:
+        """The present by the one clock, the same instant throughout the transaction."""
+        return cast(datetime, await self.fetch_value("SELECT app.now()"))
+
+    async def execute(self, sql: str, params: Params = ()) -> int:
+        """Run one statement and say how many rows it touched."""
+        return (await self._run(sql, params, tuple_row)).rowcount
+
+    async def fetch_all(self, row: type[Row], sql: str, params: Params = ()) -> list[Row]:
+        """All rows, each as an instance of `row`, whose field names are the column names."""
+        return await (await self._run(sql, params, class_row(row))).fetchall()
+
+    async def find_one(self, row: type[Row], sql: str, params: Params = ()) -> Row | None:
+        """The first row, or None."""
+        return await (await self._run(sql, params, class_row(row))).fetchone()
+
+    async def fetch_tuples(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """All rows as plain tuples, for statements whose shape is not worth a class."""
+        return await (await self._run(sql, params, tuple_row)).fetchall()
+
+    async def fetch_dicts(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
+        """All rows as dictionaries by column name."""
+        return await (await self._run(sql, params, dict_row)).fetchall()
+
+    async def fetch_value(self, sql: str, params: Params = ()) -> Any:  # noqa: ANN401 the caller knows its column
+        """The first column of the first row, or None where there is no row."""
+        found = await (await self._run(sql, params, tuple_row)).fetchone()
+        return None if found is None else found[0]
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A part that may fail alone: its writes are undone, the transaction goes on."""
+        async with self.connection.transaction():
+            yield
+
+    async def _run(self, sql: str, params: Params, row_factory: Callable[..., Any]) -> psycopg.AsyncCursor[Any]:
+        statements = _query_counts.get()
+        if statements is not None:
+            statements.append(sql)
+        cursor = self.connection.cursor(row_factory=row_factory)
+        return await cursor.execute(sql.encode(), params or None)
+
+
+class Database:
+    """The pool of one process. `application_url` must name a role that cannot bypass row-level security."""
+
+    def __init__(self, application_url: str, hub: "Hub", *, max_connections: int = 10) -> None:
+        self.application_url = application_url
+        self._hub = hub
+        self._pool = AsyncConnectionPool(
+            application_url,
+            min_size=1,
+            max_size=max_connections,
+            open=False,
+            timeout=GET_CONNECTION_SECONDS,
+            max_idle=300,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "options": "-c timezone=UTC -c jit=off",
+                "application_name": "switchboard",
+            },
+        )
+
+    async def open(self) -> None:
+        """Start the pool; connections are made as they are needed."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Close every connection; open transactions are rolled back."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self, workspace_id: UUID, *, user_id: UUID | None = None) -> AsyncIterator[Tx]:
+        """A transaction that sees the rows of one workspace, committed when the block ends well."""
+        settings = f"SET LOCAL app.workspace_id = '{workspace_id}';"
+        if user_id is not None:
+            settings += f"SET LOCAL app.user_id = '{user_id}';"
+        async with self._begun(settings) as connection:
+            yield Tx(connection, self._hub, workspace_id)
+
+    @asynccontextmanager
+    async def directory(self, *, user_id: UUID | None = None) -> AsyncIterator[Tx]:
+        """A transaction outside all workspaces: users, sessions and the address book, no tenant row."""
+        settings = "" if user_id is None else f"SET LOCAL app.user_id = '{user_id}';"
+        async with self._begun(settings) as connection:
+            yield Tx(connection, self._hub, None)
+
+    @asynccontextmanager
+    async def queue_loop(self) -> AsyncIterator[Tx]:
+        """A transaction that sees the queue tables of every workspace; it enters one to touch anything else."""
+        async with self._begun("SET LOCAL app.scope = 'queue';") as connection:
+            yield Tx(connection, self._hub, None)
+
+    @asynccontextmanager
+    async def _begun(self, settings: str) -> AsyncIterator[Connection]:
+        connection = await self._connection_in_transaction(settings)
+        try:
+            yield connection
+        except BaseException:
+            await self._give_up(connection)
+            raise
+        else:
+            await self._commit(connection)
+        finally:
+            await self._pool.putconn(connection)
+
+    async def _connection_in_transaction(self, settings: str) -> Connection:
+        # The settings travel with BEGIN as one simple query: one round trip, and nothing is left on the session.
+        begin = f"BEGIN; SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MILLISECONDS}; {settings}".encode()
+        # After a restart of Postgres each pooled connection fails once; nothing is done yet, so the next may be tried.
+        for _ in range(self._pool.max_size + 1):
+            connection = await self._get_connection()
+            try:
+                await connection.execute(begin)
+            except psycopg.OperationalError:
+                await self._give_up(connection)
+                await self._pool.putconn(connection)
+            else:
+                return connection
+        raise _database_is_away()
+
+    async def _get_connection(self) -> Connection:
+        try:
+            return await self._pool.getconn()
+        except (PoolTimeout, PoolClosed, psycopg.OperationalError) as error:
+            raise _database_is_away() from error
+
+    async def _commit(self, connection: Connection) -> None:
+        try:
+            await connection.execute(b"COMMIT")
+        except psycopg.OperationalError as error:
+            await self._give_up(connection)
+            raise _database_is_away() from error
+
+    async def _give_up(self, connection: Connection) -> None:
+        try:
+            await connection.rollback()
+        except psycopg.Error:
+            # The connection is gone, and with it the transaction; the pool replaces it.
+            await connection.close()
+
+
+def _database_is_away() -> UnavailableError:
+    return UnavailableError(
+        "The database cannot be reached at the moment. Nothing was changed; try again shortly.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )

@@ -1,0 +1,111 @@
+"""Events: what changed, in order. One log feeds timelines, live pages, flows and audit.
+
+Rooms import downwards only; what must travel upwards travels as an event. A room above subscribes to the kinds it
+cares for, and is called in the same transaction as the change: both happen, or neither does.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import new_id
+
+LIVE_CHANNEL = "switchboard_live"
+
+ActorKind = Literal["user", "flow", "source", "contact", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: a user, a flow's run, a source's signal, the contact themselves, or Switchboard."""
+
+    kind: ActorKind
+    id: UUID | None = None
+
+
+SYSTEM = Actor("system")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change. `kind` is `noun.past_participle`; `subject_id` is the row changed; `data` is JSON-able."""
+
+    kind: str
+    subject_id: UUID | None = None
+    contact_id: UUID | None = None
+    lead_id: UUID | None = None
+    actor: Actor = SYSTEM
+    data: Mapping[str, object] = field(default_factory=dict)
+    id: UUID = field(default_factory=new_id)
+
+    @property
+    def topic(self) -> str:
+        """The noun: `lead` of `lead.accepted`; live pages listen by topic."""
+        return self.kind.partition(".")[0]
+
+
+Subscriber = Callable[[Tx, Sequence[Event]], Awaitable[None]]
+
+
+class Hub:
+    """Who is told of which kinds, wired once when a process is put together."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[str, list[Subscriber]] = defaultdict(list)
+
+    def subscribe(self, kinds: Sequence[str], subscriber: Subscriber) -> None:
+        """Call `subscriber` with the events of these kinds, in the transaction that appends them."""
+        for kind in kinds:
+            self._subscribers[kind].append(subscriber)
+
+    async def deliver(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Tell each subscriber once, of all its events, in the order of subscription."""
+        told: dict[Subscriber, list[Event]] = {}
+        for event in events:
+            for subscriber in self._subscribers.get(event.kind, ()):
+                told.setdefault(subscriber, []).append(event)
+        for subscriber, relevant in told.items():
+            await subscriber(tx, relevant)
+
+
+# Writes a batch of events; the primary key (id, at) and two partial indexes are touched.
+_INSERT = """
+INSERT INTO app.event (id, workspace_id, at, kind, contact_id, lead_id, subject_id, actor_kind, actor_id, data)
+SELECT id, %(workspace)s, app.now(), kind, contact_id, lead_id, subject_id, actor_kind, actor_id, data::jsonb
+FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(contacts)s::uuid[], %(leads)s::uuid[], %(subjects)s::uuid[],
+            %(actor_kinds)s::text[], %(actor_ids)s::uuid[], %(data)s::text[])
+     AS new (id, kind, contact_id, lead_id, subject_id, actor_kind, actor_id, data)
+"""
+
+
+async def append(tx: Tx, events: Sequence[Event]) -> None:
+    """Write the events of the transaction's workspace, tell the subscribers, and wake live pages on commit."""
+    if not events:
+        return
+    await tx.execute(
+        _INSERT,
+        {
+            "workspace": tx.workspace_id,
+            "ids": [event.id for event in events],
+            "kinds": [event.kind for event in events],
+            "contacts": [event.contact_id for event in events],
+            "leads": [event.lead_id for event in events],
+            "subjects": [event.subject_id for event in events],
+            "actor_kinds": [event.actor.kind for event in events],
+            "actor_ids": [event.actor.id for event in events],
+            "data": [json.dumps(event.data, default=str) for event in events],
+        },
+    )
+    await notify_live(tx, {event.topic for event in events})
+    await tx.hub.deliver(tx, events)
+
+
+async def notify_live(tx: Tx, topics: set[str]) -> None:
+    """Tell open pages, on commit, which topics of this workspace changed; Postgres folds equal notices into one."""
+    payload = f"{tx.workspace_id} {','.join(sorted(topics))}"
+    # One notice a batch, never one a row: NOTIFY serialises commits.
+    await tx.execute("SELECT pg_notify(%s, %s)", (LIVE_CHANNEL, payload))

@@ -1,0 +1,160 @@
+"""Queues: the one way anything happens later.
+
+A loop is due work in a table and the code that does one batch of it. Work is derived from rows and times, so a missed
+notice, a crash or a restart catches up by itself: notices only make it sooner. Two kinds of loop:
+
+- transactional: claims with SKIP LOCKED and does the work in the same transaction, touching no network;
+- leased: commits `sending` with a token and a lease before it calls the outside world, and completes
+  `WHERE token = its own`, so that a late writer changes nothing.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+import psycopg
+import structlog
+
+from switchboard.kernel.clock import monotonic_seconds
+from switchboard.kernel.db import Tx
+from switchboard.kernel.errors import UnavailableError
+
+WAKE_CHANNEL = "switchboard_wake"
+IDLE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one batch did: rows handled, and whether more may be due right now."""
+
+    handled: int
+    has_more: bool
+
+
+class Loop(Protocol):
+    """One queue's work. `name` is also the payload of the notice that wakes it."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def tick(self) -> Tick:
+        """Handle one batch of what is due."""
+        ...
+
+
+def backoff(
+    attempts: int, *, first: timedelta = timedelta(seconds=5), most: timedelta = timedelta(hours=1)
+) -> timedelta:
+    """How long to wait after the `attempts`-th failure (1 is the first): doubling, with up to a quarter of jitter."""
+    exponent = min(max(attempts, 1) - 1, 30)
+    base: timedelta = min(first * 2**exponent, most)
+    return base * random.uniform(0.75, 1.25)  # noqa: S311 jitter needs no secrecy
+
+
+async def wake(tx: Tx, queue: str) -> None:
+    """Wake the loops of one queue when this transaction commits; call it once a batch."""
+    await tx.execute("SELECT pg_notify(%s, %s)", (WAKE_CHANNEL, queue))
+
+
+@dataclass(slots=True)
+class LoopState:
+    """What `/metrics` and the tests read of a running loop."""
+
+    handled: int = 0
+    failures: int = 0
+    busy_seconds: float = 0.0
+    wakened: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Worker:
+    """Runs loops side by side in one process until it is told to stop; then finishes the batches in hand."""
+
+    def __init__(self, loops: Sequence[Loop], database_url: str) -> None:
+        self._loops = list(loops)
+        self._database_url = database_url
+        self._stopping = asyncio.Event()
+        self.states = {loop.name: LoopState() for loop in loops}
+
+    async def run(self) -> None:
+        """Run every loop and the listener; returns after `stop`."""
+        async with asyncio.TaskGroup() as group:
+            listener = group.create_task(self._listen())
+            running = [group.create_task(self._run_loop(loop)) for loop in self._loops]
+            await self._stopping.wait()
+            await asyncio.gather(*running)
+            listener.cancel()
+
+    def stop(self) -> None:
+        """Ask every loop to end after its current batch."""
+        self._stopping.set()
+        for state in self.states.values():
+            state.wakened.set()
+
+    async def _run_loop(self, loop: Loop) -> None:
+        state = self.states[loop.name]
+        failures_in_a_row = 0
+        while not self._stopping.is_set():
+            state.wakened.clear()
+            started = monotonic_seconds()
+            try:
+                tick = await loop.tick()
+            except Exception as error:  # noqa: BLE001 a loop outlives any single batch; the rows stay due
+                failures_in_a_row += 1
+                state.failures += 1
+                _log_failure(loop.name, error)
+                await self._pause(_pause_seconds(failures_in_a_row))
+                continue
+            failures_in_a_row = 0
+            state.busy_seconds += monotonic_seconds() - started
+            state.handled += tick.handled
+            if not tick.has_more:
+                await self._wait_for_notice(state, IDLE_SECONDS)
+
+    async def _wait_for_notice(self, state: LoopState, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(state.wakened.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _pause(self, seconds: float) -> None:
+        # A notice must not cut a pause after a failure short, or a busy queue would spin on a broken database.
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _listen(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._listen_once()
+            except (psycopg.Error, OSError):
+                failures += 1
+            await asyncio.sleep(_pause_seconds(failures))
+
+    async def _listen_once(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._database_url, autocommit=True, connect_timeout=5)
+        async with connection:
+            await connection.execute(f"LISTEN {WAKE_CHANNEL}".encode())
+            async for notice in connection.notifies():
+                state = self.states.get(notice.payload)
+                if state is not None:
+                    state.wakened.set()
+
+
+def _pause_seconds(failures_in_a_row: int) -> float:
+    first, most = timedelta(seconds=0.2), timedelta(seconds=LONGEST_PAUSE_SECONDS)
+    return backoff(failures_in_a_row, first=first, most=most).total_seconds()
+
+
+def _log_failure(name: str, error: Exception) -> None:
+    if isinstance(error, UnavailableError | psycopg.OperationalError):
+        log.warning("queue.waiting_for_database", queue=name)
+    else:
+        log.error("queue.batch_failed", queue=name, exc_info=error)

@@ -1,0 +1,180 @@
+"""Settings: read once from the environment, typed, and passed in. Nothing else reads the environment.
+
+A setting is named as the reference deployments name it. Any secret may come from a file instead: `SMTP_PASSWORD_FILE`
+names a file that holds `SMTP_PASSWORD`. Whatever is wrong is said all at once.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from switchboard.kernel.errors import ConfigurationError, Problem
+
+POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseModel):
+    """Every setting of a process. The alias is the environment name, the description goes into the guide."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    home: Path = Field(
+        default=Path("data"), alias="SWITCHBOARD_HOME", description="Folder for the embedded database, keys and logs."
+    )
+    host: str = Field(default="127.0.0.1", alias="HOST", description="Address the web server listens on.")
+    port: Port = Field(default=8000, alias="PORT", description="Port of pages, API and intake.")
+    app_url: str = Field(
+        default="", alias="APP_URL", description="Public address, used in links of mails; default http://HOST:PORT."
+    )
+    app_secret: SecretStr | None = Field(
+        default=None,
+        alias="APP_SECRET",
+        min_length=32,
+        description="Signs unsubscribe links; default a key kept in SWITCHBOARD_HOME.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None, alias="DATABASE_URL", description="Postgres 15 or newer; default the embedded server."
+    )
+    database_owner_url: SecretStr | None = Field(
+        default=None,
+        alias="DATABASE_OWNER_URL",
+        description="Role that owns the schema and runs migrations; default DATABASE_URL.",
+    )
+    database_connections: int = Field(
+        default=10, alias="DATABASE_CONNECTIONS", ge=2, le=200, description="Most connections of one process."
+    )
+    email_provider: Literal["mailbox", "smtp"] = Field(
+        default="mailbox", alias="EMAIL_PROVIDER", description="Where mail goes: the local mailbox, or an SMTP server."
+    )
+    smtp_host: str = Field(default="", alias="SMTP_HOST", description="SMTP server for outgoing mail.")
+    smtp_port: Port = Field(default=587, alias="SMTP_PORT", description="Port of the SMTP server.")
+    smtp_user: str = Field(default="", alias="SMTP_USER", description="User name at the SMTP server; empty for none.")
+    smtp_password: SecretStr | None = Field(default=None, alias="SMTP_PASSWORD", description="Password of SMTP_USER.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", alias="SMTP_SECURITY", description="How the connection is encrypted."
+    )
+    smtp_from: str = Field(
+        default="", alias="SMTP_FROM", description="Sender of workspaces that name none of their own."
+    )
+    smtp_in_host: str = Field(
+        default="127.0.0.1", alias="SMTP_IN_HOST", description="Address the listener for incoming mail binds."
+    )
+    smtp_in_port: int = Field(
+        default=0, alias="SMTP_IN_PORT", ge=0, le=65535, description="Port for incoming mail; 0 is PORT + 25."
+    )
+    mail_domain: str = Field(
+        default="switchboard.localhost", alias="MAIL_DOMAIN", description="Domain of reply addresses and Message-IDs."
+    )
+    run_queue_consumers: bool = Field(
+        default=True, alias="RUN_QUEUE_CONSUMERS", description="Whether `up` also runs the queues."
+    )
+    intake_buffer: int = Field(
+        default=20_000, alias="INTAKE_BUFFER", ge=100, le=1_000_000, description="Most signals waiting for a commit."
+    )
+    session_length: timedelta = Field(
+        default=timedelta(days=14), alias="SESSION_LENGTH", description="How long a sign-in lasts, in seconds."
+    )
+    shutdown_seconds: int = Field(
+        default=10, alias="SHUTDOWN_SECONDS", ge=1, le=300, description="Time for requests in flight at a stop."
+    )
+    metrics_dir: Path | None = Field(
+        default=None, alias="PROMETHEUS_MULTIPROC_DIR", description="Where processes of one machine share figures."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", alias="LOG_LEVEL", description="Least severe log line that is written."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", alias="LOG_FORMAT", description="JSON lines for machines, or colours for a person."
+    )
+
+    @field_validator("log_level", "log_format", "email_provider", "smtp_security", mode="before")
+    @classmethod
+    def _ignore_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(POSTGRES_SCHEMES):
+            raise ValueError("expected postgresql://user:password@host:port/database")
+        return value
+
+    @field_validator("app_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("expected an address that begins with http:// or https://")
+        return value.rstrip("/")
+
+    @property
+    def public_url(self) -> str:
+        """The address people reach this instance at, without a slash at the end."""
+        return self.app_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def inbound_port(self) -> int:
+        """Port of the listener for incoming mail."""
+        return self.smtp_in_port or min(self.port + 25, 65535)
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment; raises ConfigurationError that names every wrong or missing setting at once."""
+    values = dict(os.environ if environment is None else environment)
+    problems = _read_secret_files(values)
+    known = {name: value for name in setting_names() if (value := values.get(name))}
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(known)
+    except ValidationError as error:
+        problems += [Problem(str(item["loc"][0]), _in_plain_words(item["msg"])) for item in error.errors()]
+    if settings is not None:
+        problems += _missing_together(settings)
+    if problems or settings is None:
+        raise ConfigurationError("The settings cannot be used as they are.", problems=problems)
+    return settings
+
+
+def setting_names() -> list[str]:
+    """Every environment name that is read, in the order of the guide."""
+    return [field.alias for field in Settings.model_fields.values() if field.alias is not None]
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of the environment, to hand on to child processes."""
+    return dict(os.environ)
+
+
+def _read_secret_files(values: dict[str, str]) -> list[Problem]:
+    problems = []
+    for name, path in list(values.items()):
+        wanted = name.removesuffix("_FILE")
+        if wanted == name or wanted not in setting_names():
+            continue
+        try:
+            values[wanted] = Path(path).read_text().strip()
+        except OSError as error:
+            problems.append(Problem(name, f"the file {path} cannot be read: {error.strerror}"))
+    return problems
+
+
+def _missing_together(settings: Settings) -> list[Problem]:
+    problems = []
+    if settings.email_provider == "smtp" and not settings.smtp_host:
+        problems.append(Problem("SMTP_HOST", "missing: EMAIL_PROVIDER=smtp needs the name of the SMTP server"))
+    if settings.smtp_user and settings.smtp_password is None:
+        problems.append(Problem("SMTP_PASSWORD", "missing: SMTP_USER is set, so its password is needed"))
+    if settings.database_owner_url is not None and settings.database_url is None:
+        problems.append(
+            Problem("DATABASE_URL", "missing: DATABASE_OWNER_URL is set, so the application's role is needed")
+        )
+    return problems
+
+
+def _in_plain_words(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should be", "expected")
