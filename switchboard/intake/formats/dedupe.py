@@ -1,0 +1,33 @@
+"""What makes two arrivals the same signal."""
+
+from hashlib import blake2b
+from uuid import UUID
+
+import msgspec
+
+from switchboard.intake.formats.payloads import Payload
+
+
+def dedupe_key(
+    source_id: UUID,
+    idempotency_key: str | None,
+    own_id: str | None,
+    payload: Payload,
+    *,
+    row: int = 0,
+) -> UUID:
+    """16 bytes that are equal exactly for the same signal of one source.
+
+    The first that is there decides: the sender's Idempotency-Key (with `row`, as one request may hold many), the
+    sender's own id of the submission, or the content, whatever the order of its keys and its white space.
+    """
+    if idempotency_key:
+        return _digest(source_id, b"key", f"{row}:{idempotency_key}".encode(errors="surrogatepass"))
+    if own_id:
+        return _digest(source_id, b"own", own_id.encode(errors="surrogatepass"))
+    return _digest(source_id, b"content", msgspec.json.encode(payload.value, order="sorted"))
+
+
+def _digest(source_id: UUID, kind: bytes, content: bytes) -> UUID:
+    digest = blake2b(content, digest_size=16, key=source_id.bytes, person=kind)
+    return UUID(bytes=digest.digest())

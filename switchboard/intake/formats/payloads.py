@@ -1,0 +1,146 @@
+"""One JSON text made safe to keep: decoded, bounded, and free of what Postgres' jsonb refuses."""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn
+
+import msgspec
+
+from switchboard.kernel.errors import InvalidError, Problem, TooLargeError, UnreadableError
+
+_JSON = msgspec.json.Decoder()
+_ESCAPED_CHARACTER = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request may hold: bytes of one signal, of a batch, rows, form fields, nesting."""
+
+    body_bytes: int = 1 << 20
+    batch_bytes: int = 10 << 20
+    rows: int = 1_000
+    fields: int = 1_000
+    depth: int = 32
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Payload(NamedTuple):
+    """One signal's payload: `raw` is JSON text that Postgres' jsonb accepts, `value` the same decoded."""
+
+    raw: bytes
+    value: object
+
+
+def read_payload(text: bytes, limits: Limits = DEFAULT_LIMITS, *, row: str = "") -> Payload:
+    """Decode one JSON text; `row` is the path to name in errors (`rows.3`), empty for a whole body.
+
+    `raw` is the text as received, save that U+0000 and halves of surrogate pairs, which Postgres cannot keep,
+    become U+FFFD: a lead is not lost over a broken emoji. Raises UnreadableError and InvalidError.
+    """
+    try:
+        value = _JSON.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        repaired = replace_unpaired(text)
+        if repaired == text:
+            refuse(error, row)
+        return read_payload(repaired, limits, row=row)
+    if text.count(b"{") + text.count(b"[") > limits.depth and _depth(value, limits.depth) > limits.depth:
+        problem = Problem(row, f"Nested more than {limits.depth} deep; send a flatter payload.")
+        raise InvalidError("The payload is nested too deep.", problems=[problem])
+    if b"\\u0000" in text:
+        value = _without_nul(value)
+        text = msgspec.json.encode(value)
+    return Payload(text, value)
+
+
+def require_object(payload: Payload, row: str) -> Payload:
+    """The same payload, when it is a JSON object; InvalidError naming `row` otherwise."""
+    if isinstance(payload.value, dict):
+        return payload
+    problem = Problem(row, f'Expected an object like {{"email": "…"}}, found {_kind(payload.value)}.')
+    raise InvalidError("Every signal must be a JSON object.", problems=[problem])
+
+
+def refuse(error: Exception, row: str) -> NoReturn:
+    """Turn a decoder's error into ours, with the row that it happened in."""
+    where = f"In {row}: " if row else ""
+    problems = [Problem(row, str(error))]
+    if isinstance(error, msgspec.ValidationError):
+        raise InvalidError(f"{where}{error}; send big numbers as text.", problems=problems) from error
+    if isinstance(error, RecursionError):
+        raise InvalidError(f"{where}the payload is nested too deep.", problems=problems) from error
+    raise UnreadableError(f"{where}the body is not valid JSON in UTF-8: {error}", problems=problems) from error
+
+
+def check_size(body: bytes, limit: int) -> None:
+    """Raise TooLargeError when `body` has more than `limit` bytes."""
+    if len(body) > limit:
+        raise TooLargeError(f"The body has {len(body):,} bytes; the limit is {limit:,}.", data={"limit_bytes": limit})
+
+
+def check_rows(count: int, limit: int) -> None:
+    """Raise unless there are between one and `limit` rows."""
+    if not count:
+        raise UnreadableError("The body holds no rows; send at least one object.")
+    if count > limit:
+        raise TooLargeError(
+            f"The body holds {count:,} rows; send at most {limit:,} at a time.", data={"limit_rows": limit}
+        )
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "an array"}
+    return names[type(value)]
+
+
+def _depth(value: object, limit: int) -> int:
+    """How deep `value` nests, counted no further than one past `limit`."""
+    level, depth = [value], 0
+    while level and depth <= limit:
+        level = [child for parent in level for child in _children(parent)]
+        depth += 1 if level else 0
+    return depth
+
+
+def _children(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _without_nul(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace("\0", "�")
+    if isinstance(value, dict):
+        return {key.replace("\0", "�"): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    return value
+
+
+def replace_unpaired(text: bytes) -> bytes:
+    """Put U+FFFD for every escaped surrogate that is not half of a pair."""
+    pieces, end = [], 0
+    matches = list(_ESCAPED_CHARACTER.finditer(text))
+    for before, match, after in zip([None, *matches], matches, [*matches[1:], None], strict=False):
+        if _is_unpaired(before, match, after):
+            pieces += [text[end : match.start()], b"\\ufffd"]
+            end = match.end()
+    return b"".join([*pieces, text[end:]])
+
+
+def _is_unpaired(before: re.Match[bytes] | None, match: re.Match[bytes], after: re.Match[bytes] | None) -> bool:
+    code = _code(match)
+    if 0xD800 <= code < 0xDC00:
+        return not (after and after.start() == match.end() and 0xDC00 <= _code(after) < 0xE000)
+    if 0xDC00 <= code < 0xE000:
+        return not (before and before.end() == match.start() and 0xD800 <= _code(before) < 0xDC00)
+    return False
+
+
+def _code(match: re.Match[bytes]) -> int:
+    return int(match[1], 16) if match[1] else 0
