@@ -1,0 +1,77 @@
+# `make` lists what can be done here. Settings such as PORT=9000 go behind the target: make up PORT=9000
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+RUNTIME := $(VENV)/.installed-runtime
+DEVELOPMENT := $(VENV)/.installed-dev
+PACKAGES := $(VENV)/.installed-system-packages
+
+# Whatever stands behind `make test` and its like goes on to the program: make test ARGS="-k routing"
+ARGS ?=
+TEST_PROCESSES ?= 2
+DEMO_FLAG := $(if $(filter-out 0 no false,$(DEMO)),--demo)
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev up test check check-style check-types check-imports check-migrations check-gates
+.PHONY: bench chaos screenshots lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(RUNTIME) ## Make .venv with everything Switchboard needs to run
+
+install-dev: $(DEVELOPMENT) $(PACKAGES) ## Add what tests and checks need, a browser and Debian's PostgreSQL included
+
+up: $(RUNTIME) ## Run Switchboard here (PORT=8000, DEMO=1 for a filled workspace); Ctrl-C stops it
+	@exec $(VENV)/bin/switchboard up $(DEMO_FLAG) $(ARGS)
+
+test: install-dev ## Run the whole test suite
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+check: check-style check-types check-imports check-migrations check-gates ## Run every check that is not a test
+
+check-style: $(DEVELOPMENT)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+
+check-types: $(DEVELOPMENT)
+	$(VENV)/bin/mypy
+
+check-imports: $(DEVELOPMENT)
+	$(VENV)/bin/lint-imports
+
+check-migrations: $(DEVELOPMENT)
+	$(VENV)/bin/squawk switchboard/migrations/*.up.sql
+
+check-gates: $(DEVELOPMENT)
+	$(PYTHON) -m tools.gates
+
+bench: install-dev ## Measure (ARGS="intake --json")
+	@$(PYTHON) -m bench $(ARGS)
+
+chaos: install-dev ## Kill processes by seed under load and count what was lost
+	@$(PYTHON) -m pytest -n 0 -m chaos tests/chaos $(ARGS)
+
+screenshots: install-dev ## Drive the pages in a browser and keep the pictures in artefacts/
+	@$(PYTHON) -m pytest -n 0 -m journey tests/journeys $(ARGS)
+
+lock: $(DEVELOPMENT) ## Resolve the dependencies anew and pin them with hashes
+	$(VENV)/bin/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
+		--generate-hashes --no-header -q -o requirements/runtime.txt
+	$(VENV)/bin/uv pip compile pyproject.toml --group build --group dev -c requirements/runtime.txt --universal \
+		--python-version 3.11 --generate-hashes --no-header -q -o requirements/dev.txt
+
+clean: ## Remove what make has made; data/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis artefacts dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUNTIME): requirements/runtime.txt pyproject.toml tools/install.sh
+	@tools/install.sh runtime
+	@touch $@
+
+$(DEVELOPMENT): requirements/dev.txt pyproject.toml tools/install.sh
+	@tools/install.sh dev
+	@touch $@ $(RUNTIME)
+
+$(PACKAGES): tools/system_packages.sh | $(DEVELOPMENT)
+	@tools/system_packages.sh && touch $@
