@@ -130,7 +130,8 @@ class _MailPolicy(EmailPolicy):
         return f"{name}: {f'{self.linesep} '.join(str(value).split())}{self.linesep}".encode("ascii")
 
 
-_MAIL = _MailPolicy(linesep=SMTP.linesep)
+# Seven bits pass every server, so no extension has to be asked for.
+_MAIL = _MailPolicy(linesep=SMTP.linesep, cte_type="7bit")
 _UTF8_MAIL = _MAIL.clone(utf8=True)
 
 
