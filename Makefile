@@ -1,7 +1,7 @@
 # `make` lists what can be done here. Settings such as PORT=9000 go behind the target: make up PORT=9000
 
 VENV := .venv
-PYTHON := $(VENV)/bin/python
+VENV_PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed-runtime
 DEVELOPMENT := $(VENV)/.installed-dev
 PACKAGES := $(VENV)/.installed-system-packages
@@ -26,7 +26,7 @@ up: $(RUNTIME) ## Run Switchboard here (PORT=8000, DEMO=1 for a filled workspace
 	@exec $(VENV)/bin/switchboard up $(DEMO_FLAG) $(ARGS)
 
 test: install-dev ## Run the whole test suite
-	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
 
 check: check-style check-types check-imports check-migrations check-gates ## Run every check that is not a test
 
@@ -44,16 +44,16 @@ check-migrations: $(DEVELOPMENT)
 	$(VENV)/bin/squawk switchboard/migrations/*.up.sql
 
 check-gates: $(DEVELOPMENT)
-	$(PYTHON) -m tools.gates
+	$(VENV_PYTHON) -m tools.gates
 
 bench: install-dev ## Measure (ARGS="intake --json")
-	@$(PYTHON) -m bench $(ARGS)
+	@$(VENV_PYTHON) -m bench $(ARGS)
 
 chaos: install-dev ## Kill processes by seed under load and count what was lost
-	@$(PYTHON) -m pytest -n 0 -m chaos tests/chaos $(ARGS)
+	@$(VENV_PYTHON) -m pytest -n 0 -m chaos tests/chaos $(ARGS)
 
 screenshots: install-dev ## Drive the pages in a browser and keep the pictures in artefacts/
-	@$(PYTHON) -m pytest -n 0 -m journey tests/journeys $(ARGS)
+	@$(VENV_PYTHON) -m pytest -n 0 -m journey tests/journeys $(ARGS)
 
 lock: $(DEVELOPMENT) ## Resolve the dependencies anew and pin them with hashes
 	$(VENV)/bin/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \

@@ -44,9 +44,9 @@ if ! is_recent "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev
     make_venv
 fi
 
-echo "Installing from requirements/$kind.txt (once; again when it changes)"
+echo "Installing from requirements/$kind.txt (about half a minute; again only when it changes)"
 pip="$venv/bin/python -m pip --disable-pip-version-check --no-input"
-$pip install --quiet --require-hashes --requirement "requirements/$kind.txt" ||
+$pip install -qq --require-hashes --requirement "requirements/$kind.txt" ||
     fail "the packages could not be installed, pip says why above: check the network or the package index, then run make again"
 # The build back end is pinned among the requirements, so nothing is fetched unpinned to build Switchboard itself.
-$pip install --quiet --no-deps --no-build-isolation --editable .
+$pip install -qq --no-deps --no-build-isolation --editable .
