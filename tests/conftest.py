@@ -7,12 +7,15 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from starlette.applications import Starlette
 
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller, Role, system_caller
 from switchboard.entrypoints.assembly import build_hub
+from switchboard.entrypoints.web import create_app
 from switchboard.kernel.db import Database
 from switchboard.kernel.embedded import Endpoint, open_test_server
+from switchboard.kernel.settings import load_settings
 from switchboard.ops.schema import prepare_database
 
 DATABASE = "switchboard_test"
@@ -169,3 +172,11 @@ async def move_clock(urls: Urls, shift: str) -> None:
             connection.execute("UPDATE app.clock_shift SET shift = %s::interval", (shift,))
 
     await asyncio.to_thread(move)
+
+
+@pytest.fixture
+async def app(database: Database, urls: Urls) -> Starlette:
+    """The real application on this test's database; its lifespan is not run, the database is open already."""
+    app = create_app(load_settings({"SWITCHBOARD_HOME": "/nonexistent"}), urls.application)
+    app.state.database = database
+    return app

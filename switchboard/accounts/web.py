@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -39,6 +39,15 @@ class WebState(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Toast:
+    """One sentence on what was done, with the path of a form that takes it back, if there is one."""
+
+    text: str
+    undo: str = ""
+    kind: str = "ok"
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """What the frame round every signed-in page shows."""
 
@@ -53,6 +62,7 @@ class Shell:
     theme: str = field(metadata={"help": "`light`, `dark`, or empty for the system's."})
     static_version: str = field(metadata={"help": "Changes with the files, so that browsers load them anew."})
     role: str = field(metadata={"help": "The caller's role; what it forbids is not shown."})
+    toasts: tuple["Toast", ...] = field(metadata={"help": "What the request before this one did."})
 
 
 @dataclass(slots=True)
@@ -84,7 +94,10 @@ class Visit:
         """The page in its frame. `page` is the template's typed context."""
         shell = await self._shell(active)
         context = {"page": page, "shell": shell, "caller": self.caller}
-        return page_response(self.state.renderer.render(template, context), status=status)
+        response = page_response(self.state.renderer.render(template, context), status=status)
+        if shell.toasts:
+            response.delete_cookie(TOAST_COOKIE, path="/")
+        return response
 
     def render_partial(self, template: str, page: object) -> Response:
         """A piece of a page without the frame; it may use forms, so it gets the token."""
@@ -122,6 +135,7 @@ class Visit:
             theme=theme if theme in {"light", "dark"} else "",
             static_version=self.state.static_version,
             role=self.caller.role,
+            toasts=_toasts(self.request.cookies.get(TOAST_COOKIE, "")),
         )
 
 
@@ -194,6 +208,12 @@ def set_session_cookie(response: Response, request: Request, token: str, seconds
     response.set_cookie(
         SESSION_COOKIE, token, max_age=seconds, path="/", httponly=True, samesite="lax", secure=_is_secure(request)
     )
+
+
+def _toasts(cookie: str) -> tuple[Toast, ...]:
+    undo, _, text = unquote(cookie)[:500].partition("|")
+    # Anybody can set a cookie on their own browser: only a path of ours is offered as undo.
+    return (Toast(text, undo if undo.startswith("/") and not undo.startswith("//") else ""),) if text else ()
 
 
 def _is_secure(request: Request) -> bool:

@@ -1,0 +1,37 @@
+"""What templates may do to a value: show money, durations and counts in one way everywhere."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+_MINOR_DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "JOD": 3, "OMR": 3, "TND": 3}
+
+
+def money(minor: int | None, currency: str | None) -> str:
+    """`123456, "EUR"` as `1,234.56 EUR`; empty when there is no value."""
+    if minor is None or not currency:
+        return ""
+    digits = _MINOR_DIGITS.get(currency, 2)
+    return f"{minor / 10**digits:,.{digits}f} {currency}"
+
+
+def duration(value: timedelta | None) -> str:
+    """The largest two units: `2 d 4 h`, `3 min`, `12 s`."""
+    if value is None:
+        return ""
+    seconds = int(abs(value.total_seconds()))
+    sizes = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    parts = []
+    for unit, size in sizes:
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """`1 lead`, `2 leads`, with thousands separated."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {"money": money, "duration": duration, "plural": plural}

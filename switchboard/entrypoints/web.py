@@ -1,0 +1,130 @@
+"""The web application: pages, live updates and health, put together from the rooms."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from switchboard.accounts.web import Visit, page
+from switchboard.entrypoints import assembly, session_pages
+from switchboard.entrypoints.filters import FILTERS
+from switchboard.entrypoints.headers import SecurityHeaders
+from switchboard.kernel.db import Database
+from switchboard.kernel.errors import NotFoundError, SwitchboardError
+from switchboard.kernel.http import Renderer, error_headers, page_response, problem_response, wants_json
+from switchboard.kernel.live import LiveFeed
+from switchboard.kernel.settings import Settings
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(settings: Settings, database_url: str) -> Starlette:
+    """The application for one process; connects to nothing until its lifespan begins."""
+    database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
+    live = LiveFeed(database_url)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await database.open()
+        listening = asyncio.create_task(live.run())  # gate: tasks the feed lives as long as the process
+        try:
+            yield
+        finally:
+            live.close()
+            listening.cancel()
+            await database.close()
+
+    app = Starlette(
+        routes=[*_own_routes(), *assembly.page_routes()],
+        lifespan=lifespan,
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={SwitchboardError: _known_error, HTTPException: _http_error, 500: _bug},
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.live = live
+    app.state.renderer = Renderer(assembly.ROOMS_WITH_PAGES, FILTERS)
+    app.state.static_version = _static_version()
+    app.state.shell_counts = assembly.shell_counts
+    app.state.contact_holders = assembly.contact_holders()
+    app.state.subject_kinds = assembly.subject_kinds()
+    return app
+
+
+def _own_routes() -> list[Route | Mount]:
+    return [
+        *session_pages.routes,
+        Route("/live", page(_live)),
+        Mount("/static", StaticFiles(directory=STATIC), name="static"),
+    ]
+
+
+async def _live(visit: Visit) -> Response:
+    """Server-sent events: one event for each topic that changed, named after it and without data."""
+    feed: LiveFeed = visit.request.app.state.live
+    topics = feed.follow(visit.caller.workspace_id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_as_sse(topics), media_type="text/event-stream", headers=headers)
+
+
+async def _as_sse(topics: AsyncIterator[set[str]]) -> AsyncIterator[str]:
+    yield "retry: 2000\n\n"
+    async for changed in topics:
+        yield "".join(f"event: {topic}\ndata: \n\n" for topic in sorted(changed)) or ": still here\n\n"
+
+
+async def _known_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SwitchboardError)  # noqa: S101 Starlette hands over only what was registered
+    if wants_json(request):
+        return problem_response(error)
+    return _error_page(request, error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 Starlette hands over only what was registered
+    if error.status_code == 404:
+        return await _known_error(request, NotFoundError("There is no such page. Check the address."))
+    known = SwitchboardError(error.detail)
+    known.status, known.code = error.status_code, "refused"
+    return await _known_error(request, known)
+
+
+async def _bug(request: Request, _error: Exception) -> Response:
+    return await _known_error(
+        request, SwitchboardError("Something went wrong on our side. Nothing was changed; the log says more.")
+    )
+
+
+def _error_page(request: Request, error: SwitchboardError) -> Response:
+    problems = [
+        f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in error.problems
+    ]
+    context = {
+        "status": error.status,
+        "title": error.code.replace("_", " ").capitalize(),
+        "message": error.message,
+        "remedy": "; ".join(problems),
+        "back_href": request.headers.get("referer", "") if request.method == "POST" else "",
+        "static_version": request.app.state.static_version,
+    }
+    renderer: Renderer = request.app.state.renderer
+    response = page_response(renderer.render("error.html", context), status=error.status)
+    response.headers.update(error_headers(error))
+    return response
+
+
+def _static_version() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.rglob("*")):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:10]

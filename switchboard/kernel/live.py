@@ -1,0 +1,81 @@
+"""Live pages: one LISTEN connection a process, fanned out in memory to the open streams."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import psycopg
+
+from switchboard.kernel.events import LIVE_CHANNEL
+
+HEARTBEAT_SECONDS = 15.0
+RECONNECT_SECONDS = 1.0
+# Many changes in a row reach a page as one: it reloads its parts at most this often.
+FOLD_SECONDS = 0.25
+
+
+class _Stream:
+    """The topics one page has not been told of yet."""
+
+    def __init__(self) -> None:
+        self.topics: set[str] = set()
+        self.changed = asyncio.Event()
+
+
+class LiveFeed:
+    """Tells open pages which topics of their workspace changed; it carries names, never data."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._streams: dict[UUID, set[_Stream]] = defaultdict(set)
+        self._closing = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen until cancelled, through every loss of the connection; pages are told to look again after one."""
+        while not self._closing.is_set():
+            try:
+                await self._listen()
+            except (psycopg.Error, OSError):
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    def close(self) -> None:
+        """End every open stream, so that the server can stop."""
+        self._closing.set()
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.changed.set()
+
+    async def follow(self, workspace_id: UUID) -> AsyncIterator[set[str]]:
+        """Sets of changed topics as they come; an empty set is a heartbeat. Ends when the feed closes."""
+        stream = _Stream()
+        self._streams[workspace_id].add(stream)
+        try:
+            while not self._closing.is_set():
+                yield await self._next(stream)
+        finally:
+            self._streams[workspace_id].discard(stream)
+
+    async def _next(self, stream: _Stream) -> set[str]:
+        try:
+            await asyncio.wait_for(stream.changed.wait(), HEARTBEAT_SECONDS)
+        except TimeoutError:
+            return set()
+        if not self._closing.is_set():
+            await asyncio.sleep(FOLD_SECONDS)
+        topics, stream.topics = stream.topics, set()
+        stream.changed.clear()
+        return topics
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._database_url, autocommit=True, connect_timeout=5)
+        async with connection:
+            await connection.execute(f"LISTEN {LIVE_CHANNEL}".encode())
+            async for notice in connection.notifies():
+                workspace, _, topics = notice.payload.partition(" ")
+                self._tell(UUID(workspace), set(topics.split(",")))
+
+    def _tell(self, workspace_id: UUID, topics: set[str]) -> None:
+        for stream in self._streams.get(workspace_id, ()):
+            stream.topics |= topics
+            stream.changed.set()
