@@ -76,7 +76,12 @@ def require_current(conn: Connection, directory: Path = DIRECTORY) -> Status:
     they are in `unknown` for the caller to log.
     """
     check_server(conn)
-    found = status(conn, directory)
+    try:
+        found = status(conn, directory)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"The role {conn.info.user} may not read the schema app. Run `switchboard migrate`, which grants it."
+        ) from error
     _refuse_drift(found)
     if found.pending:
         labels = ", ".join(migration.label for migration in found.pending)

@@ -3,7 +3,7 @@ import pytest
 from psycopg import errors
 
 from switchboard.kernel.errors import ConfigurationError
-from switchboard.kernel.migrations import connect, grant_application, migrate_up
+from switchboard.kernel.migrations import connect, grant_application, migrate_up, require_current
 from tests.kernel.scratch_postgres import ScratchPostgres
 
 
@@ -49,6 +49,13 @@ def test_the_application_cannot_change_the_schema(application_url: str, statemen
 def test_the_application_can_read_the_ledger(application_url: str) -> None:
     with psycopg.connect(application_url, autocommit=True) as conn:
         assert conn.execute("SELECT min(version) FROM app.schema_migration").fetchone() == (1,)
+
+
+def test_serving_without_a_grant_says_how_to_get_one(owner_url: str) -> None:
+    sentence = r"The role application may not read the schema app\. Run `switchboard migrate`, which grants it\."
+    url = owner_url.replace("user=owner", "user=application")
+    with connect(url) as conn, pytest.raises(ConfigurationError, match=sentence):
+        require_current(conn)
 
 
 def test_what_is_made_later_is_granted_too(owner_url: str, application_url: str) -> None:

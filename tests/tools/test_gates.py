@@ -39,11 +39,11 @@ def check(gate: str, path: str, text: str) -> list[int]:
 
 
 BAD = [
-    ("background", ROOM, "import asyncio\nasyncio.create_task(f())\n", [2]),
-    ("background", ROOM, "from asyncio import create_task as start\nstart(f())\n", [2]),
-    ("background", ROOM, "import asyncio\nasyncio.get_running_loop().create_task(f())\n", [2]),
-    ("background", ROOM, "from starlette.background import BackgroundTask\nBackgroundTask(f)\n", [2]),
-    ("background", ROOM, "import threading\nthreading.Thread(target=f).start()\n", [2]),
+    ("tasks", ROOM, "import asyncio\nasyncio.create_task(f())\n", [2]),
+    ("tasks", ROOM, "from asyncio import create_task as start\nstart(f())\n", [2]),
+    ("tasks", ROOM, "import asyncio\nasyncio.get_running_loop().create_task(f())\n", [2]),
+    ("tasks", ROOM, "from starlette.background import BackgroundTask\nBackgroundTask(f)\n", [2]),
+    ("tasks", ROOM, "import threading\nthreading.Thread(target=f).start()\n", [2]),
     ("clock", ROOM, "from datetime import UTC, datetime\nx = datetime.now(UTC)\n", [2]),
     ("clock", ROOM, "import datetime as dt\nx = field(default_factory=dt.datetime.now)\n", [2]),
     ("clock", "switchboard/kernel/ids.py", "from time import time\nx = time()\n", [2]),
@@ -76,6 +76,7 @@ BAD = [
     ("template", TEMPLATE, "{% autoescape false %}{% endautoescape %}\n", [1]),
     ("template", TEMPLATE, '<p\n  style="color: red">\n', [2]),
     ("template", TEMPLATE, '<a class="b" onclick="f()">\n', [1]),
+    ("template", TEMPLATE, "<a hx-on:click='f()'>\n<a hx-vals='js:{x: f()}'>\n", [1, 2]),
     ("template", TEMPLATE, "<script>f()</script>\n", [1]),
     ("template", TEMPLATE, "<style>p {}</style>\n", [1]),
     ("template", TEMPLATE, '<a href="javascript:f()">\n', [1]),
@@ -95,8 +96,8 @@ BAD = [
 ]
 
 GOOD = [
-    ("background", ROOM, "import asyncio\nasync with asyncio.TaskGroup() as group:\n    group.create_task(f())\n"),
-    ("background", "switchboard/kernel/queues.py", "import asyncio\nasyncio.create_task(f())\n"),
+    ("tasks", ROOM, "import asyncio\nasync with asyncio.TaskGroup() as group:\n    group.create_task(f())\n"),
+    ("tasks", "switchboard/kernel/queues.py", "import asyncio\nasyncio.create_task(f())\n"),
     ("clock", "switchboard/kernel/clock.py", "from datetime import UTC, datetime\nx = datetime.now(UTC)\n"),
     ("clock", ROOM, "import time\nfrom switchboard.kernel import clock\nx = (time.monotonic(), clock.now())\n"),
     ("environment", "switchboard/kernel/settings.py", "import os\nx = os.environ\n"),

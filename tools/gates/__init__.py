@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tools.gates import (
-    background,
     clocks,
     environment,
     html_places,
@@ -22,6 +21,7 @@ from tools.gates import (
     sizes,
     sql_comments,
     sql_places,
+    tasks,
     templates,
     transactions,
     words,
@@ -31,7 +31,6 @@ from tools.gates.source import Escape, Finding, Source
 Check = Callable[[Sequence[Source]], Iterator[Finding]]
 
 GATES: dict[str, Check] = {
-    "background": background.check,
     "clock": clocks.check,
     "environment": environment.check,
     "html": html_places.check,
@@ -42,6 +41,7 @@ GATES: dict[str, Check] = {
     "size": sizes.check,
     "sql-comment": sql_comments.check,
     "sql-place": sql_places.check,
+    "tasks": tasks.check,
     "template": templates.check,
     "transaction": transactions.check,
     "word": words.check,

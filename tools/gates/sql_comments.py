@@ -7,7 +7,7 @@ from tools.gates.places import is_any_of, is_shipped
 from tools.gates.source import Finding, Source
 from tools.gates.statements import find_statements
 
-PLACES = ("*/repository*.py", "switchboard/ops/*queries*.py")
+PLACES = ("*/repository*.py", "switchboard/ops/*queries*.py", "switchboard/ops/schema.py")
 _MESSAGE = "no comment directly above this SQL: say what it answers and which index it uses"
 
 

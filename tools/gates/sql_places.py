@@ -6,7 +6,7 @@ from tools.gates.places import is_any_of, is_shipped
 from tools.gates.source import Finding, Source
 from tools.gates.statements import find_statements
 
-PLACES = ("*/repository*.py", "switchboard/kernel/*.py", "switchboard/ops/*queries*.py")
+PLACES = ("*/repository*.py", "switchboard/kernel/*.py", "switchboard/ops/*queries*.py", "switchboard/ops/schema.py")
 
 
 def check(tree: Sequence[Source]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from tools.gates.source import Finding, Source
 _RULES = (
     (re.compile(r"<[^<>]*\sstyle\s*=", re.IGNORECASE), "inline style: the policy blocks it, use a class"),
     (re.compile(r"<[a-z][^<>]*\son[a-z]+\s*=", re.IGNORECASE), "inline handler: the policy blocks it, use app.js"),
+    (re.compile(r"\shx-on[:-]|\shx-va(ls|rs)\s*=\s*[\"']js:"), "evaluated attribute: the policy blocks it, use app.js"),
     (re.compile(r"<style\b", re.IGNORECASE), "inline stylesheet: the policy blocks it, use switchboard.css"),
     (
         re.compile(r"<script\b(?![^<>]*\ssrc\s*=)(?![^<>]*\stype=\"application/json\")", re.IGNORECASE),

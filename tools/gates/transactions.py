@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from tools.gates.places import is_any_of, is_shipped
 from tools.gates.source import Finding, Source
 
-PLACES = tuple(f"switchboard/kernel/{name}*.py" for name in ("db", "migration", "queues", "embedded"))
+# A connection that listens for notices (live) has nothing to commit.
+PLACES = tuple(f"switchboard/kernel/{name}*.py" for name in ("db", "migration", "queues", "embedded", "live"))
 _METHODS = {"commit", "rollback", "autocommit", "set_autocommit"}
 _WORDS = {"BEGIN", "COMMIT", "ROLLBACK"}
 
