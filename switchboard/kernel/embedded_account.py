@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchboard.kernel.errors import ConfigurationError
+
 NAME = "switchboard-db"
 
 _CREATE_COMMANDS = (
@@ -48,10 +50,17 @@ def find_server_account(data: Path) -> Account | None:
     """The account to run Postgres as; None when that is simply the current user.
 
     The owner of an existing data folder keeps it; otherwise the account is made at the first start by root.
+    Raises ConfigurationError where even root may not become another account.
     """
     if os.geteuid() != 0:
         return None
-    return _owner_of(data) or _dedicated()
+    account = _owner_of(data) or _dedicated()
+    if output_as(account, ["/bin/sh", "-c", ":"]) is None:
+        raise ConfigurationError(
+            f"Postgres does not run as root, and root may not become {account.name} here: start Switchboard as "
+            "another user, or set DATABASE_URL to a PostgreSQL 15 or newer.",
+        )
+    return account
 
 
 def can_enter(account: Account | None, folder: Path) -> bool:

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -268,6 +269,15 @@ def test_a_home_out_of_reach_links_to_a_folder_within_reach(home: Path) -> None:
             assert (inner / "postgres").readlink().parent == elsewhere
     finally:
         shutil.rmtree(elsewhere)
+
+
+@as_root
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv takes the capability away")
+def test_a_root_that_may_not_change_accounts_is_told_so(home: Path) -> None:
+    without = ["setpriv", "--bounding-set", "-setuid,-setgid", sys.executable, "-c", STARTER, str(home)]
+    finished = subprocess.run(without, check=False, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+    assert re.search(r"root may not become [\w-]+ here: start Switchboard as another user", finished.stderr)
+    assert not (home / "postgres").is_symlink()
 
 
 def test_a_full_disk_is_named_before_it_hurts(home: Path) -> None:
