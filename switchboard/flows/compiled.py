@@ -26,7 +26,7 @@ class CompiledStep:
 
     `kind` is send, wait, wait_for, if, assign, notify, set or stop. A row with two ways on (if, wait_for, and
     assign with `accept_within_seconds`) uses `next_true` and `next_false` and has no `next`; every other row uses
-    `next`. `config` is JSON, with lengths of time in seconds, a time of day as HH:MM and Monday as 0.
+    `next`. `config` is JSON, with lengths of time in seconds, a time of day as HH:MM and Monday as 1.
     """
 
     index: int

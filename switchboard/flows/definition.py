@@ -47,30 +47,34 @@ RECIPIENTS = ("contact", "owner")
 PURPOSES = ("marketing", "transactional")
 LATE_RULES = ("skip", "send")
 
+# What a condition may read. `lead.value` is in minor units, `lead.outcome` is won, lost or empty, `lead.owner` is an
+# e-mail address, `lead.source` a source's name, and `event` holds what the event that woke the run says.
 FLOW_FIELDS: Fields = {
+    "contact.name": FieldType.STRING,
     "contact.first_name": FieldType.STRING,
     "contact.last_name": FieldType.STRING,
-    "contact.name": FieldType.STRING,
     "contact.email": FieldType.STRING,
     "contact.phone": FieldType.STRING,
     "contact.company": FieldType.STRING,
     "contact.country": FieldType.STRING,
-    "contact.tags": FieldType.STRING_LIST,
+    "contact.time_zone": FieldType.STRING,
+    "contact.locale": FieldType.STRING,
     "contact.fields": FieldType.STRING_MAP,
     "contact.created_at": FieldType.TIMESTAMP,
-    "contact.last_replied_at": FieldType.TIMESTAMP,
+    "lead.title": FieldType.STRING,
     "lead.stage": FieldType.STRING,
     "lead.outcome": FieldType.STRING,
+    "lead.owner": FieldType.STRING,
+    "lead.source": FieldType.STRING,
     "lead.value": FieldType.INT,
     "lead.currency": FieldType.STRING,
-    "lead.source": FieldType.STRING,
-    "lead.message": FieldType.STRING,
+    "lead.signals": FieldType.INT,
     "lead.junk": FieldType.BOOL,
-    "lead.has_owner": FieldType.BOOL,
     "lead.fields": FieldType.STRING_MAP,
     "lead.utm": FieldType.STRING_MAP,
     "lead.created_at": FieldType.TIMESTAMP,
     "lead.accepted_at": FieldType.TIMESTAMP,
+    "lead.first_responded_at": FieldType.TIMESTAMP,
     "lead.closed_at": FieldType.TIMESTAMP,
     "event": FieldType.STRING_MAP,
 }

@@ -168,9 +168,9 @@ class Item:
         return None
 
     def as_weekdays(self) -> frozenset[int] | None:
-        """Days such as `[mon, tue]`, Monday being 0."""
-        names = [item.as_choice(WEEKDAY_NAMES) for item in self.as_list("weekdays")]
-        days = frozenset(WEEKDAY_NAMES.index(name) for name in names if name)
+        """Days such as `[mon, tue]`, Monday being 1."""
+        names = [item.as_choice(WEEKDAY_NAMES.values()) for item in self.as_list("weekdays")]
+        days = frozenset(day for day, name in WEEKDAY_NAMES.items() if name in names)
         return days or None
 
     def as_condition(self, fields: Fields) -> str | None:

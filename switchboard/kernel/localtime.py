@@ -1,7 +1,7 @@
 """Wall-clock rules in IANA zones, resolved per occurrence: local hours, quiet hours, local days, durations.
 
 Every instant that goes in or comes out is an aware UTC `datetime`; every zone is an IANA name such as
-`Europe/Berlin`. Weekdays count as `date.weekday()` does: Monday is 0. A wall time that a clock change skips
+`Europe/Berlin`. Weekdays count as ISO 8601 does: Monday is 1, Sunday 7. A wall time that a clock change skips
 stands for the first instant after the gap; one that happens twice stands for its first occurrence.
 """
 
@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from switchboard.kernel.errors import InvalidError, Problem
 
-EVERY_DAY = frozenset(range(7))
-WEEKDAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+EVERY_DAY = frozenset(range(1, 8))
+WEEKDAY_NAMES = {1: "mon", 2: "tue", 3: "wed", 4: "thu", 5: "fri", 6: "sat", 7: "sun"}
 
 ONE_DAY = timedelta(days=1)
 LONGEST_DURATION = timedelta(days=3660)
@@ -53,7 +53,7 @@ def next_local(after: datetime, zone: str, at: time, weekdays: frozenset[int] = 
     today = to_local(after, zone).date()
     for offset in range(15):
         day = today + timedelta(days=offset)
-        if day.weekday() in weekdays and (instant := first_instant(day, at, zone)) > after:
+        if day.isoweekday() in weekdays and (instant := first_instant(day, at, zone)) > after:
             return instant
     raise ValueError(f"no local {at} in {zone} within two weeks of {after}")
 
@@ -67,9 +67,7 @@ def next_allowed(instant: datetime, zone: str, *quiet: QuietHours) -> datetime:
     while ends := [end for rule in quiet for end in _ends_of_windows(rule, allowed, zone)]:
         allowed = max(ends)
         if allowed - instant > timedelta(days=15):
-            raise _invalid(
-                "quiet_hours", "These quiet hours leave no moment free; shorten them or free a day."
-            )
+            raise _invalid("quiet_hours", "These quiet hours leave no moment free; shorten them or free a day.")
     return allowed
 
 
@@ -106,9 +104,7 @@ def get_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _invalid(
-            "zone", f"There is no time zone {name!r}; use an IANA name such as Europe/Berlin."
-        ) from None
+        raise _invalid("zone", f"There is no time zone {name!r}; use an IANA name such as Europe/Berlin.") from None
 
 
 def guess_zone(phone_e164: str | None, country: str | None) -> ZoneGuess | None:
@@ -130,9 +126,7 @@ def parse_duration(text: str) -> timedelta:
     Raises InvalidError, also for nothing and for more than ten years.
     """
     if not _DURATION.fullmatch(text):
-        raise _invalid(
-            "duration", f"{text!r} is not a duration; write it like 5m, 2d or 1h30m (units w d h m s)."
-        )
+        raise _invalid("duration", f"{text!r} is not a duration; write it like 5m, 2d or 1h30m (units w d h m s).")
     seconds = sum(int(count) * _UNIT_SECONDS[unit] for count, unit in _DURATION_PART.findall(text))
     if seconds == 0:
         raise _invalid("duration", f"{text!r} is no time at all; name at least 1s.")
@@ -155,7 +149,7 @@ def format_duration(duration: timedelta) -> str:
 def _ends_of_windows(quiet: QuietHours, instant: datetime, zone: str) -> Iterator[datetime]:
     today = to_local(instant, zone).date()
     for day in (today - ONE_DAY, today, today + ONE_DAY):
-        if day.weekday() in quiet.weekdays:
+        if day.isoweekday() in quiet.weekdays:
             last_day = day if quiet.end > quiet.start else day + ONE_DAY
             end = last_instant(last_day, quiet.end, zone)
             if first_instant(day, quiet.start, zone) <= instant < end:

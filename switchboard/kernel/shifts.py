@@ -16,7 +16,10 @@ LOOK_AHEAD = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True)
 class WeeklyShift:
-    """Every week from `start` on `weekday` (Monday is 0) to `end`; an `end` at or before `start` is the next day."""
+    """Every week from `start` on `weekday` (Monday is 1, Sunday 7) to `end`.
+
+    An `end` at or before `start` is on the next day, so equal times are a whole day.
+    """
 
     weekday: int
     start: time
@@ -80,7 +83,7 @@ def _shifts_of(roster: Roster, first: date, last: date) -> Iterator[tuple[dateti
     day = first
     while day <= last:
         for shift in roster.shifts:
-            if shift.weekday == day.weekday() and day not in roster.holidays:
+            if shift.weekday == day.isoweekday() and day not in roster.holidays:
                 ends_on = day if shift.end > shift.start else day + ONE_DAY
                 start = first_instant(day, shift.start, roster.zone)
                 yield start, last_instant(ends_on, shift.end, roster.zone)

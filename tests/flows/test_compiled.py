@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from switchboard.delivery.rendering import check_template
 from switchboard.flows.compiled import CompiledStep, compile_flow
 from switchboard.flows.definition import FLOW_FIELDS, Known
 from switchboard.flows.definition_parsing import parse_flow
@@ -73,7 +74,7 @@ def test_the_last_step_ends_the_run_on_both_ways() -> None:
         (
             "wait: {for: 1d, until: 09:30, weekdays: [tue, mon]}",
             "wait",
-            {"for_seconds": 86400, "until": "09:30", "weekdays": [0, 1]},
+            {"for_seconds": 86400, "until": "09:30", "weekdays": [1, 2]},
             "Wait 1d, then until 09:30 local time on mon, tue",
         ),
         (
@@ -124,6 +125,17 @@ def test_the_shipped_flows_use_the_shipped_letters_and_no_others() -> None:
     }
     sent = {step.config.get("template") for flow in flows.values() for step in compile_flow(flow)} - {None}
     assert sent == {template.name for template in shipped_templates()}
+
+
+def test_the_shipped_letters_have_no_problem() -> None:
+    variables = {
+        "contact": {"first_name": "Ann", "company": "Blue & Co"},
+        "owner": {"name": "Bea"},
+        "workspace": {"name": "Green"},
+        "unsubscribe_url": "https://example.com/u",
+    }
+    problems = {t.name: check_template(t.subject, t.mjml, variables) for t in shipped_templates()}
+    assert problems == {t.name: [] for t in shipped_templates()}
 
 
 def test_every_marketing_letter_can_be_refused() -> None:

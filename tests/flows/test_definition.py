@@ -107,7 +107,7 @@ def test_everything_a_flow_can_say() -> None:
                 urgent=True,
             ),
             Wait(id="2", line=21, duration=timedelta(days=2)),
-            Wait(id="3", line=22, duration=timedelta(days=1), until=time(10), weekdays=frozenset({0, 1})),
+            Wait(id="3", line=22, duration=timedelta(days=1), until=time(10), weekdays=frozenset({1, 2})),
             WaitForEvent(
                 id="4",
                 line=26,

@@ -14,8 +14,8 @@ from switchboard.kernel.shifts import (
 )
 
 BERLIN = "Europe/Berlin"
-OFFICE = Roster(BERLIN, [WeeklyShift(day, time(9), time(17)) for day in range(5)])
-SATURDAY_NIGHT = Roster(BERLIN, [WeeklyShift(5, time(22), time(6))])
+OFFICE = Roster(BERLIN, [WeeklyShift(day, time(9), time(17)) for day in range(1, 6)])
+SATURDAY_NIGHT = Roster(BERLIN, [WeeklyShift(6, time(22), time(6))])
 
 
 def utc(text: str) -> datetime:
@@ -74,7 +74,7 @@ def test_next_shift_change() -> None:
     assert next_shift_change(OFFICE, utc("2026-11-20T10:00")) == (utc("2026-11-20T16:00"), False)
     assert next_shift_change(OFFICE, utc("2026-11-20T16:00")) == (utc("2026-11-23T08:00"), True)
     assert next_shift_change(Roster(BERLIN), utc("2026-11-20T10:00")) is None
-    always = Roster(BERLIN, [WeeklyShift(day, time(), time()) for day in range(7)])
+    always = Roster(BERLIN, [WeeklyShift(day, time(), time()) for day in range(1, 8)])
     assert next_shift_change(always, utc("2026-11-20T10:00")) is None
 
 
@@ -86,7 +86,7 @@ rosters = st.builds(
     Roster,
     st.sampled_from([BERLIN, "Australia/Lord_Howe", "America/Nuuk", "UTC"]),
     st.lists(
-        st.builds(WeeklyShift, st.integers(0, 6), *[st.times().map(lambda t: t.replace(second=0, fold=0))] * 2),
+        st.builds(WeeklyShift, st.integers(1, 7), *[st.times().map(lambda t: t.replace(second=0, fold=0))] * 2),
         max_size=3,
     ),
 )
