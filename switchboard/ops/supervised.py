@@ -1,5 +1,6 @@
 """One program under supervision: its process, and when to start it again."""
 
+import math
 import signal
 import subprocess
 import time
@@ -49,6 +50,11 @@ class Supervised:
         self.process = None
         self.due_at = now + delay
         return delay
+
+    def finish(self) -> None:
+        """Never start it again."""
+        self.process = None
+        self.due_at = math.inf
 
 
 def launch_child(plan: ChildPlan) -> subprocess.Popen[bytes]:

@@ -14,12 +14,14 @@ class ChildPlan:
     """One program to keep running.
 
     `env` is its whole environment; None hands ours on. `stop_seconds` is how long it may take over a SIGTERM.
+    `once` is for a program with an end: it is started again only when it failed.
     """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] | None = None
     stop_seconds: float = 15.0
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Supervisor:
     def __init__(self, plan: SupervisionPlan) -> None:
         self._stop_requests = 0
         self._exit_code = 0
-        self._limits = {child.name: child.stop_seconds for child in plan.children}
+        self._plans = {child.name: child for child in plan.children}
         self._children = [Supervised(child.name, partial(launch_child, child)) for child in plan.children]
         self._server = EmbeddedPostgres.take_over(plan.postgres) if plan.postgres else None
         self._postgres = _supervised_server(self._server)
@@ -85,9 +85,11 @@ class Supervisor:
             # It has said which setting is wrong, and starting it again would only say so again.
             self._exit_code = exit_code
             self._stop_requests = max(self._stop_requests, 1)
-            each.process = None
-            return
-        self._retry_later(each, ending(exit_code))
+            each.finish()
+        elif exit_code == 0 and each is not self._postgres and self._plans[each.name].once:
+            each.finish()
+        else:
+            self._retry_later(each, ending(exit_code))
 
     def _start(self, each: Supervised) -> None:
         try:
@@ -122,7 +124,7 @@ class Supervisor:
     def _stop(self) -> None:
         self._output.say(_OWN_NAME, "stopping; press Ctrl-C again to end everything at once.")
         for child in self._children:
-            self._end(child, signal.SIGTERM, self._limits[child.name])
+            self._end(child, signal.SIGTERM, self._plans[child.name].stop_seconds)
         if self._server is not None and self._postgres is not None:
             self._end(self._postgres, signal.SIGINT, FAST_LIMIT.total_seconds(), last=signal.SIGQUIT)
             self._server.stop()

@@ -37,6 +37,16 @@ while True:
     signal.pause()
 """
 
+FAIL_FIRST = """
+import sys
+from pathlib import Path
+tried = Path(sys.argv[1])
+if not tried.exists():
+    tried.touch()
+    sys.exit(3)
+print("filled", flush=True)
+"""
+
 SERVER = """
 import http.server, sys
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -189,6 +199,20 @@ def test_a_wrong_setting_ends_everything_with_its_exit_code(start: Callable[[Sup
     running = start(SupervisionPlan([wrong, polite("work")], readiness))
     assert running.process.wait(LIMIT_SECONDS) == 2
     assert "serve | PORT: not a number" in running.text()
+
+
+def test_a_program_with_an_end_is_repeated_only_after_a_failure(
+    start: Callable[[SupervisionPlan], Running], tmp_path: Path
+) -> None:
+    fail_first = python(FAIL_FIRST, str(tmp_path / "tried"))
+    running = start(SupervisionPlan([ChildPlan("demo", fail_first, once=True), polite("work")]))
+    running.await_text("demo | filled\n")
+    os.kill(running.pid_of("work"), signal.SIGKILL)
+    until(lambda: running.text().count("work runs") == 2, "a second start of the other program")
+    running.process.terminate()
+    assert running.process.wait(LIMIT_SECONDS) == 0
+    assert "demo ended with exit code 3; starting it again in 0.2 s." in running.text()
+    assert running.text().count("filled") == 1
 
 
 def test_a_second_signal_ends_everything_at_once(start: Callable[[SupervisionPlan], Running]) -> None:
