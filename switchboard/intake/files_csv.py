@@ -14,6 +14,7 @@ from switchboard.intake.files_limits import Record
 from switchboard.kernel.errors import Problem, UnreadableError
 
 _SAMPLE = 256 << 10
+_TELLING, _LONGEST_LINE = 64 << 10, 4 << 10
 _CHUNK = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
 _MARKS = (
@@ -23,7 +24,30 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_WESTERN_LOOKALIKES = frozenset({"cp1250", "cp1252", "cp1254", "cp1257", "iso8859_1", "iso8859_2", "latin_1"})
+_WESTERN = frozenset({"cp1250", "cp1252", "cp1254", "cp1257", "iso8859_2", "iso8859_15", "latin_1"})
+# The encodings that spreadsheets still write; rarer ones would only be mistaken for these.
+_PLAUSIBLE = _WESTERN | frozenset(
+    {
+        "cp1251",
+        "cp1253",
+        "cp1255",
+        "cp1256",
+        "koi8_r",
+        "cp932",
+        "shift_jis",
+        "euc_jp",
+        "gb2312",
+        "gbk",
+        "gb18030",
+        "big5",
+        "cp949",
+        "euc_kr",
+        "tis_620",
+    }
+)
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1f\ufffd]")
+# In Latin script letters beyond ASCII stand alone or in pairs; other scripts write whole words with them.
+_FOREIGN = re.compile(rb"[\x80-\xff]{3}")
 # What Polish and Czech letters of cp1250 become when read as cp1252: signs inside words, or ø beside ì.
 _NOT_WESTERN = re.compile(r"[A-Za-zÀ-ÿ][£³¹¿¥ª¯¾]|[£³¹¿¥ª¯¾][a-zà-ÿ]")
 
@@ -44,7 +68,7 @@ class CsvFile:
         with path.open("rb") as file:
             sample = file.read(_SAMPLE)
         text = codecs.getincrementaldecoder(encoding)("replace").decode(sample)
-        if text.count("\0") > len(text) // 100:
+        if len(_UNPRINTABLE.findall(text)) > max(16, len(text) // 50):
             raise UnreadableError("This is not a text file; save the sheet as CSV or .xlsx.")
         separator = re.match(r"sep=(.)\r?\n", text)
         found = delimiter or (separator[1] if separator else find_delimiter(text))
@@ -81,7 +105,7 @@ def find_encoding(path: Path) -> str:
         return _unmarked_utf16(sample) if zeros > len(sample) // 4 else "utf-8"
     if _is_utf8(path):
         return "utf-8"
-    return _likely_encoding(sample)
+    return _likely_encoding(_telling_lines(path))
 
 
 def find_delimiter(text: str) -> str:
@@ -92,7 +116,7 @@ def find_delimiter(text: str) -> str:
 
 def _regularity(lines: list[str], delimiter: str) -> tuple[bool, float, int]:
     try:
-        widths = [len(cells) for cells in csv.reader(lines, delimiter=delimiter) if any(cells)][:100]
+        widths = [len(cells) for cells in csv.reader(lines, delimiter=delimiter) if cells][:100]
     except csv.Error:
         return False, 0.0, 0
     width, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
@@ -124,10 +148,24 @@ def _unmarked_utf16(sample: bytes) -> str:
 
 
 def _likely_encoding(sample: bytes) -> str:
-    best = from_bytes(sample).best()
-    found = best.encoding if best else "cp1252"
-    if found not in _WESTERN_LOOKALIKES and not found.startswith(("mac_", "cp8", "cp4", "cp5", "cp10", "hp_")):
+    found = "cp1252"
+    if _FOREIGN.search(sample):
+        found = next((match.encoding for match in from_bytes(sample) if match.encoding in _PLAUSIBLE), found)
+    if found not in _WESTERN:
         return found
     western = sample.decode("cp1252", errors="replace")
     is_eastern = bool(_NOT_WESTERN.search(western)) or ("ø" in western and "ì" in western)
     return "cp1250" if is_eastern else "cp1252"
+
+
+def _telling_lines(path: Path) -> bytes:
+    """The lines that have more than ASCII in them, from all over the file and no more than a sample."""
+    telling, size = [], 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.isascii():
+                telling.append(line[:_LONGEST_LINE])
+                size += len(telling[-1])
+            if size > _TELLING:
+                break
+    return b"".join(telling)

@@ -194,7 +194,7 @@ def _read_rule(target: str, source: object, problems: list[Problem]) -> Rule:
     if target not in ALIASES and not re.fullmatch(r"fields\..{1,100}", target):
         problems.append(Problem(target, f"Not a field of ours; use fields.<name> or {', '.join(TARGETS)}."))
     read = _convert({"from": source} if isinstance(source, str | list) else source, RuleSource, target, problems)
-    if not read.paths and read.value is None:
+    if not read.paths and read.value is None and not any(problem.field.startswith(target) for problem in problems):
         problems.append(Problem(target, "Names neither a path in `from` nor a `value`."))
     paths = (read.paths,) if isinstance(read.paths, str) else tuple(read.paths)
     return Rule(paths, read.value, read.case, read.split, read.part)

@@ -105,11 +105,15 @@ def missing(place: str, message: str) -> InvalidError:
 
 
 def _guessed(rest: dict[str, Scalar], mapping: FieldMapping, facts: Mapping[str, Scalar | None]) -> dict[str, Scalar]:
-    if not mapping.guess:
-        return {}
-    targets = guess_targets(rest)
-    settled = mapping.rules.keys() | {target for target, value in facts.items() if value not in {None, ""}}
-    return {target: rest.pop(path) for target, path in targets.items() if target not in settled}
+    values: dict[str, Scalar] = {}
+    for target, path in (guess_targets(rest) if mapping.guess else {}).items():
+        if target in mapping.rules:
+            continue
+        fact = facts.get(target)
+        # An answer that says what the format knows already need not be kept a second time.
+        if fact in {None, ""} or fact == rest[path]:
+            values[target] = rest.pop(path)
+    return values
 
 
 def _mapped(flat: Mapping[str, Scalar], rest: dict[str, Scalar], mapping: FieldMapping) -> dict[str, Scalar]:

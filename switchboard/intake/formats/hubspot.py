@@ -116,14 +116,20 @@ def _read_submission(payload: Mapping[str, object]) -> Reading:
 
 def _read_event(payload: Mapping[str, object]) -> Reading:
     details_id = _id(payload.get("objectId"))
-    if not str(payload.get("subscriptionType")).startswith(("contact.", "object.")) or not details_id:
-        raise missing("subscriptionType", "Only events of contacts with an `objectId` are read here.")
+    if not _is_new_contact(payload) or not details_id:
+        raise missing("subscriptionType", "Only `contact.creation` with an `objectId` is read; drop other events.")
     kept = {key: payload.get(key) for key in ("subscriptionType", "propertyName", "propertyValue", "portalId")}
     facts: dict[str, Scalar | None] = {
         "source_own_id": _event_id(payload),
         "occurred_at": _time(payload.get("occurredAt")),
     }
     return Reading(kept, facts, details_id=details_id)
+
+
+def _is_new_contact(payload: Mapping[str, object]) -> bool:
+    """Generic events name no object; `0-1` is HubSpot's type of contacts."""
+    event = payload.get("subscriptionType")
+    return event == "contact.creation" or (event == "object.creation" and payload.get("objectTypeId") == "0-1")
 
 
 def _property(value: object) -> object:
