@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from starlette.routing import Route
 
 from switchboard.accounts.models import Caller
-from switchboard.kernel.db import Tx
+from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Hub
+from switchboard.kernel.jobs import JobLoop
+from switchboard.kernel.queues import Loop
+from switchboard.kernel.settings import Settings
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
 ROOMS_WITH_PAGES: tuple[str, ...] = ()
@@ -30,6 +33,11 @@ def contact_holders() -> Sequence[object]:
 def subject_kinds() -> Mapping[str, object]:
     """What flows can be about."""
     return {}
+
+
+def build_loops(_settings: Settings, database: Database) -> list[Loop]:
+    """Every queue of one process, in the order of a signal's life."""
+    return [JobLoop(database, {})]
 
 
 async def shell_counts(_tx: Tx, _caller: Caller) -> Mapping[str, int]:

@@ -18,11 +18,13 @@ from switchboard.accounts.web import Visit, page
 from switchboard.entrypoints import assembly, session_pages
 from switchboard.entrypoints.filters import FILTERS
 from switchboard.entrypoints.headers import SecurityHeaders
+from switchboard.entrypoints.request_metrics import RequestMetrics
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import NotFoundError, SwitchboardError
 from switchboard.kernel.http import Renderer, error_headers, page_response, problem_response, wants_json
 from switchboard.kernel.live import LiveFeed
 from switchboard.kernel.settings import Settings
+from switchboard.ops import health_pages
 
 STATIC = Path(__file__).parent / "static"
 
@@ -46,7 +48,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     app = Starlette(
         routes=[*_own_routes(), *assembly.page_routes()],
         lifespan=lifespan,
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(RequestMetrics), Middleware(SecurityHeaders)],
         exception_handlers={SwitchboardError: _known_error, HTTPException: _http_error, 500: _bug},
     )
     app.state.settings = settings
@@ -63,6 +65,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
 def _own_routes() -> list[Route | Mount]:
     return [
         *session_pages.routes,
+        *health_pages.routes,
         Route("/live", page(_live)),
         Mount("/static", StaticFiles(directory=STATIC), name="static"),
     ]

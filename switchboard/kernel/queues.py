@@ -21,6 +21,7 @@ import structlog
 from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import UnavailableError
+from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
 
 WAKE_CHANNEL = "switchboard_wake"
 IDLE_SECONDS = 1.0
@@ -107,12 +108,14 @@ class Worker:
             except Exception as error:  # noqa: BLE001 a loop outlives any single batch; the rows stay due
                 failures_in_a_row += 1
                 state.failures += 1
+                QUEUE_FAILURES.labels(loop.name).inc()
                 _log_failure(loop.name, error)
                 await self._pause(_pause_seconds(failures_in_a_row))
                 continue
             failures_in_a_row = 0
             state.busy_seconds += monotonic_seconds() - started
             state.handled += tick.handled
+            HANDLED.labels(loop.name).inc(tick.handled)
             if not tick.has_more:
                 await self._wait_for_notice(state, IDLE_SECONDS)
 

@@ -1,3 +1,4 @@
+DROP TABLE app.worker;
 DROP TABLE app.throttle;
 DROP TABLE app.job;
 DROP TABLE app.event;

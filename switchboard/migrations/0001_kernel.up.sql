@@ -111,3 +111,11 @@ CREATE TABLE app.throttle (
     full_again_at timestamptz NOT NULL
 );
 CREATE INDEX throttle_stale ON app.throttle (full_again_at);
+
+-- Processes that work queues say so here every few seconds; no row means that nobody does.
+CREATE TABLE app.worker (
+    id uuid PRIMARY KEY,
+    queues text[] NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT app.now(),
+    seen_at timestamptz NOT NULL DEFAULT app.now()
+);

@@ -1,0 +1,85 @@
+"""The command line. Heavy modules are imported inside the commands, so that help is instant."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from switchboard.accounts.command_line import Console
+from switchboard.entrypoints.commands import mount
+from switchboard.kernel.errors import ConfigurationError, SwitchboardError
+from switchboard.kernel.events import Hub
+
+app = typer.Typer(
+    name="switchboard",
+    help="Accepts every signal that wants a person's attention, and runs the follow-up until somebody acts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Workspace = Annotated[str, typer.Option(help="Id of the workspace, where there are several.")]
+
+
+@app.callback()
+def _prepare(ctx: typer.Context, workspace: Workspace = "") -> None:
+    ctx.obj = Console(_build_hub, workspace)
+
+
+def _build_hub() -> Hub:
+    from switchboard.entrypoints.assembly import build_hub
+
+    return build_hub()
+
+
+@app.command()
+def up(demo: Annotated[bool, typer.Option(help="Fill the workspace with believable people.")] = False) -> None:
+    """Run everything on this machine: database, web, queues and a local mailbox."""
+    from switchboard.entrypoints.up import up as run_up
+    from switchboard.kernel.settings import load_settings
+
+    run_up(load_settings(), demo=demo)
+
+
+@app.command()
+def serve() -> None:
+    """Answer HTTP: pages, API, intake and health."""
+    from switchboard.accounts.command_line import application_url
+    from switchboard.entrypoints.serve import serve as run_serve
+    from switchboard.kernel.settings import load_settings
+    from switchboard.ops.ports import require_free_port
+    from switchboard.ops.schema import check_application_role
+
+    settings = load_settings()
+    database_url = application_url(settings)
+    check_application_role(database_url)
+    require_free_port(settings.host, settings.port)
+    run_serve(settings, database_url)
+
+
+@app.command()
+def work(
+    queues: Annotated[str, typer.Option(help="Comma-separated names; all queues when empty.")] = "",
+) -> None:
+    """Work the queues: recognise, route, step flows, send, receive."""
+    from switchboard.accounts.command_line import application_url
+    from switchboard.entrypoints.work import work as run_work
+    from switchboard.kernel.settings import load_settings
+    from switchboard.ops.schema import check_application_role
+
+    settings = load_settings()
+    database_url = application_url(settings)
+    check_application_role(database_url)
+    run_work(settings, database_url, [name.strip() for name in queues.split(",") if name.strip()])
+
+
+def main() -> None:
+    """Run a command. Exit code 2 for a wrong call or setting, 1 for whatever else was refused."""
+    mount(app, sys.argv[1:])
+    try:
+        app()
+    except SwitchboardError as error:
+        lines = [error.message, *(f"  {problem.field}: {problem.message}" for problem in error.problems)]
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)

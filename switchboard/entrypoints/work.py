@@ -1,0 +1,71 @@
+"""`switchboard work`: the process that works the queues."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+
+import structlog
+import uvloop
+
+from switchboard.entrypoints import assembly
+from switchboard.kernel.db import Database
+from switchboard.kernel.errors import ConfigurationError, Problem, UnavailableError
+from switchboard.kernel.ids import new_id
+from switchboard.kernel.logs import configure_logs
+from switchboard.kernel.queues import Loop, Worker
+from switchboard.kernel.settings import Settings
+from switchboard.ops import queries
+
+REPORT_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+def work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:
+    """Work the named queues, or all, until SIGTERM or Ctrl-C; the batches in hand are finished first."""
+    configure_logs(settings.log_level, settings.log_format)
+    uvloop.run(_work(settings, database_url, queues))
+
+
+async def _work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:
+    database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
+    await database.open()
+    loops = choose_loops(assembly.build_loops(settings, database), queues)
+    worker = Worker(loops, database_url)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, worker.stop)
+    log.info("work.started", queues=[loop.name for loop in loops])
+    reporting = asyncio.create_task(_report(database, [loop.name for loop in loops]))  # gate: tasks ends with us
+    try:
+        await worker.run()
+    finally:
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)
+        await database.close()
+        log.info("work.stopped")
+
+
+def choose_loops(loops: Sequence[Loop], queues: Sequence[str]) -> list[Loop]:
+    """The loops of the named queues, all without a name; raises ConfigurationError for a name that is none."""
+    known = {loop.name: loop for loop in loops}
+    unknown = [name for name in queues if name not in known]
+    if unknown:
+        expected = f"expected some of {', '.join(sorted(known))}"
+        raise ConfigurationError("There is no such queue.", problems=[Problem(name, expected) for name in unknown])
+    return [known[name] for name in queues] if queues else list(loops)
+
+
+async def _report(database: Database, names: list[str]) -> None:
+    """Say every few seconds that these queues are worked; health and the home page read it."""
+    worker_id = new_id()
+    try:
+        while True:
+            try:
+                async with database.directory() as tx:
+                    await queries.report_worker(tx, worker_id, names)
+            except UnavailableError:
+                log.warning("work.waiting_for_database")
+            await asyncio.sleep(REPORT_SECONDS)
+    finally:
+        async with database.directory() as tx:
+            await queries.remove_worker(tx, worker_id)
