@@ -15,7 +15,10 @@ from switchboard.kernel.errors import Problem
 LONGEST_TEXT = 2_000
 DEEPEST_NESTING = 10
 MOST_MENTIONS = 50
+MOST_CALLS = 50
 MOST_LOOPS = 4
+MOST_MENTIONS_IN_LOOPS = 4
+MOST_CALLS_IN_LOOPS = 8
 MOST_PATTERNS = 2
 LONGEST_PATTERN = 100
 
@@ -149,10 +152,15 @@ def problem_at(text: str, offset: int, message: str) -> Problem:
 
 def shape_problems(source: Source) -> list[Problem]:
     """What makes the text too costly to run for every lead."""
+    mentions = [mention.first for mention in source.mentions]
+    calls = [call.first for call in source.calls]
     return [
         *_too_deep(source),
-        *_too_many(source, [m.first for m in source.mentions], MOST_MENTIONS, "fields"),
-        *_too_many(source, [call.first for call in source.loops()], MOST_LOOPS, "loops"),
+        *too_many(source, mentions, MOST_MENTIONS, "fields"),
+        *too_many(source, calls, MOST_CALLS, "functions"),
+        *too_many(source, list(filter(source.is_in_loop, mentions)), MOST_MENTIONS_IN_LOOPS, "fields in loops"),
+        *too_many(source, list(filter(source.is_in_loop, calls)), MOST_CALLS_IN_LOOPS, "functions in loops"),
+        *too_many(source, [call.first for call in source.loops()], MOST_LOOPS, "loops"),
         *_nested_loops(source),
         *_pattern_problems(source),
     ]
@@ -245,7 +253,8 @@ def _too_deep(source: Source) -> list[Problem]:
     return []
 
 
-def _too_many(source: Source, indexes: list[int], most: int, what: str) -> list[Problem]:
+def too_many(source: Source, indexes: list[int], most: int, what: str) -> list[Problem]:
+    """A problem at the first token over the limit, or none."""
     if len(indexes) <= most:
         return []
     message = f"A condition may mention at most {most} {what}; split this into two conditions."
@@ -260,7 +269,7 @@ def _nested_loops(source: Source) -> list[Problem]:
 
 def _pattern_problems(source: Source) -> Iterator[Problem]:
     matches = [call for call in source.calls if call.name == "matches"]
-    yield from _too_many(source, [call.first for call in matches], MOST_PATTERNS, "patterns")
+    yield from too_many(source, [call.first for call in matches], MOST_PATTERNS, "patterns")
     for call in matches:
         pattern = source.tokens[call.closing - 1]
         start = source.tokens[call.first].start

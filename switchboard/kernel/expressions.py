@@ -29,9 +29,11 @@ from switchboard.kernel.expression_source import (
     problem_at,
     read_source,
     shape_problems,
+    too_many,
 )
 
 MOST_ITEMS = 100
+MOST_LISTS = 6
 LONGEST_STRING = 10_000
 FUNCTIONS = frozenset(
     {
@@ -158,6 +160,7 @@ def _compile(text: str, fields: tuple[tuple[str, FieldType], ...]) -> Expression
             references[mention] = found
         else:
             problems.append(found)
+    problems += _list_problems(source, references)
     problems += _comparison_problems(source, references)
     if not problems:
         problems += _type_problems(source, references)
@@ -224,6 +227,13 @@ def _resolve(source: Source, mention: Mention, fields: Fields) -> Reference | Pr
 def _suggestion(name: str, names: Mapping[str, object] | frozenset[str]) -> str:
     best = process.extractOne(name, sorted(names), scorer=fuzz.ratio, score_cutoff=60)
     return f"; did you mean {best[0]}?" if best else f"; there is {', '.join(sorted(names)[:12])}."
+
+
+def _list_problems(source: Source, references: Mapping[Mention, Reference]) -> list[Problem]:
+    # Each of a joined list's items may meet each of another's, so their number is bounded as well as their length.
+    many = {FieldType.STRING_LIST, FieldType.STRING_MAP}
+    lists = [mention.first for mention, reference in references.items() if _held(reference) in many]
+    return too_many(source, lists, MOST_LISTS, "lists")
 
 
 def _comparison_problems(source: Source, references: Mapping[Mention, Reference]) -> Iterator[Problem]:

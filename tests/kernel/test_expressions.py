@@ -5,8 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.kernel.errors import InvalidError
-from switchboard.kernel.expression_source import LONGEST_TEXT, MOST_LOOPS, MOST_MENTIONS, read_source
-from switchboard.kernel.expressions import MOST_ITEMS, ExpressionError, FieldType, compile_expression
+from switchboard.kernel.expression_source import (
+    LONGEST_TEXT,
+    MOST_CALLS,
+    MOST_CALLS_IN_LOOPS,
+    MOST_LOOPS,
+    MOST_MENTIONS,
+    MOST_MENTIONS_IN_LOOPS,
+    MOST_PATTERNS,
+    read_source,
+)
+from switchboard.kernel.expressions import MOST_ITEMS, MOST_LISTS, ExpressionError, FieldType, compile_expression
 
 FIELDS = {
     "lead.stage": FieldType.STRING,
@@ -111,11 +120,30 @@ def test_every_problem_is_named_at_once() -> None:
     assert [problem.column for problem in refusal.value.problems] == [37, 1, 21]
 
 
-@pytest.mark.parametrize(("unit", "most"), [("lead.junk", MOST_MENTIONS), ("contact.tags.exists(t, true)", MOST_LOOPS)])
-def test_the_number_of_fields_and_loops_is_bounded(unit: str, most: int) -> None:
+@pytest.mark.parametrize(
+    ("unit", "most"),
+    [
+        ("lead.junk", MOST_MENTIONS),
+        ("size('a') == 1", MOST_CALLS),
+        ("['a'].exists(t, true)", MOST_LOOPS),
+        ("'vip' in contact.tags", MOST_LISTS),
+        ("size(contact.fields) > 0", MOST_LISTS),
+        ("lead.stage.matches('a')", MOST_PATTERNS),
+    ],
+)
+def test_what_a_condition_costs_is_bounded(unit: str, most: int) -> None:
     compile_expression(" || ".join([unit] * most), FIELDS)
     with pytest.raises(InvalidError, match="may mention at most"):
         compile_expression(" || ".join([unit] * (most + 1)), FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("unit", "most"), [("t == lead.stage", MOST_MENTIONS_IN_LOOPS), ("t.contains('a')", MOST_CALLS_IN_LOOPS)]
+)
+def test_what_a_loop_costs_is_bounded(unit: str, most: int) -> None:
+    compile_expression(f"contact.tags.exists(t, {' || '.join([unit] * most)})", FIELDS)
+    with pytest.raises(InvalidError, match="in loops"):
+        compile_expression(f"contact.tags.exists(t, {' || '.join([unit] * (most + 1))})", FIELDS)
 
 
 @pytest.mark.parametrize(
