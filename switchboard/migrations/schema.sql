@@ -42,6 +42,27 @@ CREATE OR REPLACE FUNCTION app.now()
 RETURN now()
 ;
 
+CREATE OR REPLACE FUNCTION app.search_ids()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (NULLIF(current_setting('app.search_ids'::text, true), ''::text))::uuid[]
+;
+
+CREATE OR REPLACE FUNCTION app.search_typo()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN NULLIF(current_setting('app.search_typo'::text, true), ''::text)
+;
+
+CREATE OR REPLACE FUNCTION app.search_words()
+ RETURNS tsquery
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (NULLIF(current_setting('app.search_words'::text, true), ''::text))::tsquery
+;
+
 CREATE OR REPLACE FUNCTION app.user_id()
  RETURNS uuid
  LANGUAGE sql
@@ -84,6 +105,7 @@ CREATE TABLE app.assignment (
     hand_ons integer DEFAULT 0 NOT NULL,
     passed_over uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     offered_at timestamp with time zone,
+    accept_within interval,
     accept_by timestamp with time zone,
     accepted_at timestamp with time zone,
     waiting_since timestamp with time zone,
@@ -98,6 +120,7 @@ CREATE INDEX assignment_waiting ON app.assignment USING btree (workspace_id, rot
 ALTER TABLE app.assignment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.assignment FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.assignment AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE POLICY waiting ON app.assignment AS PERMISSIVE FOR SELECT TO PUBLIC USING (((state = 'waiting'::text) AND app.is_queue_loop()));
 
 CREATE TABLE app.attachment (
     id uuid NOT NULL,
@@ -162,20 +185,36 @@ CREATE TABLE app.contact (
     country text,
     locale text,
     fields jsonb DEFAULT '{}'::jsonb NOT NULL,
-    search_text text DEFAULT ''::text NOT NULL,
+    name_key text DEFAULT ''::text NOT NULL,
+    company_key text DEFAULT ''::text NOT NULL,
     opted_out_at timestamp with time zone,
     merged_into uuid,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL,
     updated_at timestamp with time zone DEFAULT app.now() NOT NULL
 ) WITH (fillfactor=85);
 ALTER TABLE app.contact ADD CONSTRAINT contact_pkey PRIMARY KEY (id);
+CREATE INDEX contact_by_company ON app.contact USING btree (workspace_id, company_key) WHERE ((merged_into IS NULL) AND (company_key <> ''::text));
+CREATE INDEX contact_by_name ON app.contact USING btree (workspace_id, name_key) WHERE ((merged_into IS NULL) AND (name_key <> ''::text));
 CREATE INDEX contact_list ON app.contact USING btree (workspace_id, id DESC) WHERE (merged_into IS NULL);
 CREATE INDEX contact_merged ON app.contact USING btree (merged_into) WHERE (merged_into IS NOT NULL);
-CREATE INDEX contact_search ON app.contact USING gin (to_tsvector('simple'::regconfig, search_text));
-CREATE INDEX contact_search_typo ON app.contact USING gin (search_text public.gin_trgm_ops);
 ALTER TABLE app.contact ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.contact FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.contact AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.contact_search (
+    contact_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    words text NOT NULL
+);
+ALTER TABLE app.contact_search ADD CONSTRAINT contact_search_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES app.contact(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE app.contact_search ADD CONSTRAINT contact_search_pkey PRIMARY KEY (contact_id);
+CREATE INDEX contact_search_typo ON app.contact_search USING gin (words public.gin_trgm_ops);
+CREATE INDEX contact_search_words ON app.contact_search USING gin (array_to_tsvector(string_to_array(words, ' '::text)));
+ALTER TABLE app.contact_search ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.contact_search FORCE ROW LEVEL SECURITY;
+CREATE POLICY added ON app.contact_search AS PERMISSIVE FOR INSERT TO PUBLIC WITH CHECK ((workspace_id = app.workspace_id()));
+CREATE POLICY changed ON app.contact_search AS PERMISSIVE FOR UPDATE TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE POLICY found ON app.contact_search AS PERMISSIVE FOR SELECT TO PUBLIC USING (((workspace_id = app.workspace_id()) AND ((array_to_tsvector(string_to_array(words, ' '::text)) @@ app.search_words()) OR (contact_id = ANY (app.search_ids())) OR (words OPERATOR(public.%>) app.search_typo()))));
 
 CREATE TABLE app.conversation (
     id uuid NOT NULL,
@@ -209,9 +248,13 @@ CREATE TABLE app.decision (
     rule_id uuid,
     rule_name text,
     rule_version integer,
+    rule_text text,
     rota_id uuid,
+    rota_name text,
     strategy text,
+    state text NOT NULL,
     chosen_id uuid,
+    note text DEFAULT ''::text NOT NULL,
     candidates jsonb NOT NULL
 );
 ALTER TABLE app.decision ADD CONSTRAINT decision_pkey PRIMARY KEY (id);
@@ -306,6 +349,7 @@ CREATE TABLE app.identity (
     value text NOT NULL,
     raw text NOT NULL,
     is_shared boolean DEFAULT false NOT NULL,
+    rank smallint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL
 );
 ALTER TABLE app.identity ADD CONSTRAINT identity_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES app.contact(id) DEFERRABLE INITIALLY DEFERRED;
@@ -573,6 +617,7 @@ CREATE TABLE app.note (
     contact_id uuid NOT NULL,
     author_id uuid NOT NULL,
     body text NOT NULL,
+    is_call boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL
 );
 ALTER TABLE app.note ADD CONSTRAINT note_body_check CHECK (((length(body) >= 1) AND (length(body) <= 20000)));
@@ -639,12 +684,15 @@ CREATE TABLE app.rota_member (
     weight integer DEFAULT 1 NOT NULL,
     capacity integer,
     assigned bigint DEFAULT 0 NOT NULL,
-    last_assigned_at timestamp with time zone
+    last_assigned_at timestamp with time zone,
+    last_turn bigint DEFAULT 0 NOT NULL,
+    credit bigint DEFAULT 0 NOT NULL
 ) WITH (fillfactor=50);
 ALTER TABLE app.rota_member ADD CONSTRAINT rota_member_capacity_check CHECK ((capacity >= 0));
 ALTER TABLE app.rota_member ADD CONSTRAINT rota_member_pkey PRIMARY KEY (rota_id, user_id);
 ALTER TABLE app.rota_member ADD CONSTRAINT rota_member_rota_id_fkey FOREIGN KEY (rota_id) REFERENCES app.rota(id) ON DELETE CASCADE;
 ALTER TABLE app.rota_member ADD CONSTRAINT rota_member_weight_check CHECK (((weight >= 1) AND (weight <= 100)));
+CREATE INDEX rota_member_by_user ON app.rota_member USING btree (workspace_id, user_id);
 ALTER TABLE app.rota_member ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.rota_member FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.rota_member AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
@@ -693,6 +741,7 @@ CREATE TABLE app.routing_rule (
     rota_id uuid,
     user_id uuid,
     is_enabled boolean DEFAULT true NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     updated_at timestamp with time zone DEFAULT app.now() NOT NULL
 );
@@ -700,6 +749,7 @@ ALTER TABLE app.routing_rule ADD CONSTRAINT routing_rule_check CHECK ((num_nonnu
 ALTER TABLE app.routing_rule ADD CONSTRAINT routing_rule_pkey PRIMARY KEY (id);
 ALTER TABLE app.routing_rule ADD CONSTRAINT routing_rule_rota_id_fkey FOREIGN KEY (rota_id) REFERENCES app.rota(id);
 CREATE INDEX routing_rule_by_rota ON app.routing_rule USING btree (rota_id);
+CREATE UNIQUE INDEX routing_rule_default ON app.routing_rule USING btree (workspace_id) WHERE is_default;
 CREATE INDEX routing_rule_order ON app.routing_rule USING btree (workspace_id, "position");
 ALTER TABLE app.routing_rule ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.routing_rule FORCE ROW LEVEL SECURITY;
@@ -821,10 +871,10 @@ CREATE TABLE app.signal_key (
     key uuid NOT NULL,
     workspace_id uuid NOT NULL,
     signal_id uuid NOT NULL,
-    seen_at timestamp with time zone DEFAULT app.now() NOT NULL
+    expires_at timestamp with time zone NOT NULL
 );
 ALTER TABLE app.signal_key ADD CONSTRAINT signal_key_pkey PRIMARY KEY (source_id, key);
-CREATE INDEX signal_key_age ON app.signal_key USING btree (seen_at);
+CREATE INDEX signal_key_expired ON app.signal_key USING btree (expires_at);
 ALTER TABLE app.signal_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.signal_key FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.signal_key AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
@@ -948,6 +998,14 @@ CREATE TABLE app.user_account (
 );
 ALTER TABLE app.user_account ADD CONSTRAINT user_account_email_key UNIQUE (email);
 ALTER TABLE app.user_account ADD CONSTRAINT user_account_pkey PRIMARY KEY (id);
+
+CREATE TABLE app.worker (
+    id uuid NOT NULL,
+    queues text[] NOT NULL,
+    started_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT app.now() NOT NULL
+);
+ALTER TABLE app.worker ADD CONSTRAINT worker_pkey PRIMARY KEY (id);
 
 CREATE TABLE app.workspace (
     id uuid NOT NULL,

@@ -18,7 +18,7 @@ def debian_15() -> Iterator[ScratchPostgres]:
     yield from _serve(DEBIAN_15)
 
 
-@pytest.fixture(params=["embedded_18", "debian_15"])
+@pytest.fixture(scope="session", params=["embedded_18", "debian_15"])
 def postgres(request: pytest.FixtureRequest) -> ScratchPostgres:
     server = request.getfixturevalue(request.param)
     assert isinstance(server, ScratchPostgres)

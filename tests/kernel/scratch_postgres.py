@@ -29,10 +29,12 @@ class ScratchPostgres:
     def address(self, database: str = "postgres", user: str = "root") -> str:
         return f"host={self.folder} dbname={database} user={user}"
 
-    def new_database(self) -> str:
+    def new_database(self, template: str = "template1") -> str:
+        """The address of a fresh copy of a database that nobody is connected to."""
         name = f"scratch_{next(_NUMBERS)}"
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER owner")
         with psycopg.connect(self.address(), autocommit=True) as conn:
-            conn.execute(sql.SQL("CREATE DATABASE {} OWNER owner").format(sql.Identifier(name)))
+            conn.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return self.address(name, "owner")
 
     def stop(self) -> None:

@@ -1,17 +1,24 @@
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 
 from switchboard.kernel.errors import ConfigurationError
-from switchboard.kernel.migrations import connect, grant_application, migrate_up, require_current
+from switchboard.kernel.migrations import connect, grant_application, migrate_down, migrate_up, require_current
 from tests.kernel.scratch_postgres import ScratchPostgres
 
 
-@pytest.fixture
-def owner_url(postgres: ScratchPostgres) -> str:
+@pytest.fixture(scope="module")
+def migrated(postgres: ScratchPostgres) -> str:
+    """The name of a migrated database to copy."""
     url = postgres.new_database()
     migrate_up(url)
-    return url
+    return str(conninfo_to_dict(url)["dbname"])
+
+
+@pytest.fixture
+def owner_url(postgres: ScratchPostgres, migrated: str) -> str:
+    return postgres.new_database(migrated)
 
 
 @pytest.fixture
@@ -56,6 +63,15 @@ def test_serving_without_a_grant_says_how_to_get_one(owner_url: str) -> None:
     url = owner_url.replace("user=owner", "user=application")
     with connect(url) as conn, pytest.raises(ConfigurationError, match=sentence):
         require_current(conn)
+
+
+def test_a_ledger_made_anew_is_read_only_too(owner_url: str, application_url: str) -> None:
+    migrate_down(owner_url, 0)
+    migrate_up(owner_url)
+    with connect(owner_url) as owner:
+        grant_application(owner, "application")
+    with psycopg.connect(application_url, autocommit=True) as conn, pytest.raises(errors.InsufficientPrivilege):
+        conn.execute("DELETE FROM app.schema_migration")
 
 
 def test_what_is_made_later_is_granted_too(owner_url: str, application_url: str) -> None:
