@@ -1,0 +1,182 @@
+"""Choosing one member of a rota, and saying of everybody else why not. Pure: the batch is decided in memory.
+
+The rows behind a roster are locked while it is used, so its counters are true until the transaction ends.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from switchboard.routing.availability import Presence
+from switchboard.routing.models import Candidate, Rota
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why somebody cannot have it now."""
+
+    code: str
+    text: str
+
+
+@dataclass(slots=True)
+class Standing:
+    """One member as they stand in a batch; `absence` is None for those who are on and may work subjects."""
+
+    user_id: UUID
+    name: str
+    position: int
+    weight: int = 1
+    capacity: int | None = None
+    assigned: int = 0
+    last_turn: int = 0
+    credit: int = 0
+    absence: Refusal | None = None
+
+
+@dataclass(slots=True)
+class Choice:
+    """Who was chosen, or None, and everybody who was looked at in the rota's order."""
+
+    chosen_id: UUID | None
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(slots=True)
+class Roster:
+    """A rota's members during one batch.
+
+    `loads` counts everybody's open subjects and is shared by the rosters of a batch. `former_owners` says who had a
+    contact before. `has_queue` means that older subjects wait for this rota.
+    """
+
+    rota: Rota
+    standings: Sequence[Standing]
+    loads: Counter[UUID]
+    former_owners: dict[UUID, UUID] = field(default_factory=dict)
+    has_queue: bool = False
+    touched: set[UUID] = field(default_factory=set)
+
+    def choose(self, contact_id: UUID | None, passed_over: Collection[UUID] = ()) -> Choice:
+        """Pick the one whose turn it is and count it; those in `passed_over` have had their chance."""
+        refusals = {standing.user_id: self._refusal(standing, passed_over) for standing in self.standings}
+        able = [standing for standing in self.standings if refusals[standing.user_id] is None]
+        if not able:
+            return Choice(None, self._explain(refusals, None, "", {}))
+        former_id = None if contact_id is None else self.former_owners.get(contact_id)
+        chosen, reason, others = _PICKS[self.rota.strategy](_Turn(able, self.loads, former_id))
+        self.touched |= {standing.user_id for standing in able}
+        self._count(chosen, contact_id)
+        return Choice(chosen.user_id, self._explain(refusals, chosen, reason, others))
+
+    def has_anybody(self) -> bool:
+        """Whether a subject nobody was passed over for could be given to somebody now."""
+        return any(self._refusal(standing, ()) is None for standing in self.standings)
+
+    def refuse_all(self, code: str, text: str) -> tuple[Candidate, ...]:
+        """Everybody with their own obstacle, and those without one with this reason."""
+        others = {standing.user_id: text for standing in self.standings}
+        refusals = {standing.user_id: self._refusal(standing, ()) for standing in self.standings}
+        return self._explain(refusals, None, "", others, code)
+
+    def changed(self) -> list[Standing]:
+        """The members whose counters moved."""
+        return [standing for standing in self.standings if standing.user_id in self.touched]
+
+    def _refusal(self, standing: Standing, passed_over: Collection[UUID]) -> Refusal | None:
+        if standing.user_id in passed_over:
+            return Refusal("passed_over", "passed over: did not accept")
+        if standing.absence is not None:
+            return standing.absence
+        load = self.loads[standing.user_id]
+        if standing.capacity is not None and load >= standing.capacity:
+            return Refusal("at_capacity", f"at capacity: {load} of {standing.capacity}")
+        return None
+
+    def _count(self, chosen: Standing, contact_id: UUID | None) -> None:
+        chosen.last_turn = 1 + max(standing.last_turn for standing in self.standings)
+        chosen.assigned += 1
+        self.loads[chosen.user_id] += 1
+        if contact_id is not None:
+            self.former_owners[contact_id] = chosen.user_id
+
+    def _explain(
+        self,
+        refusals: Mapping[UUID, Refusal | None],
+        chosen: Standing | None,
+        reason: str,
+        others: Mapping[UUID, str],
+        code: str = "not_next",
+    ) -> tuple[Candidate, ...]:
+        candidates = []
+        for standing in self.standings:
+            refusal = refusals[standing.user_id] or Refusal(code, others.get(standing.user_id, ""))
+            if standing is chosen:
+                refusal = Refusal("chosen", f"chosen: {reason}")
+            candidates.append(Candidate(standing.user_id, standing.name, refusal.code, refusal.text))
+        return tuple(candidates)
+
+
+def absence_of(presence: Presence) -> Refusal | None:
+    """The refusal of somebody who is not on."""
+    return None if presence.is_on else Refusal(presence.code, presence.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    able: Sequence[Standing]
+    loads: Mapping[UUID, int]
+    former_id: UUID | None
+
+    def all_others(self, text: str) -> dict[UUID, str]:
+        return dict.fromkeys((standing.user_id for standing in self.able), text)
+
+
+# The chosen, why, and the words for each of the others who could have had it.
+_Pick = tuple[Standing, str, dict[UUID, str]]
+
+
+def _round_robin(turn: _Turn) -> _Pick:
+    return min(turn.able, key=_order), "next in turn", turn.all_others("not their turn")
+
+
+def _weighted(turn: _Turn) -> _Pick:
+    # Smooth weighting: everybody earns their weight, the richest is chosen and pays the sum. Over one sum of turns
+    # each is chosen exactly as often as they weigh, spread evenly.
+    total = sum(standing.weight for standing in turn.able)
+    for standing in turn.able:
+        standing.credit += standing.weight
+    chosen = max(turn.able, key=lambda standing: (standing.credit, -standing.position))
+    chosen.credit -= total
+    others = {standing.user_id: f"not their turn, weight {standing.weight} of {total}" for standing in turn.able}
+    return chosen, f"next by weight, {chosen.weight} of {total}", others
+
+
+def _least_loaded(turn: _Turn) -> _Pick:
+    chosen = min(turn.able, key=lambda standing: (turn.loads[standing.user_id], _order(standing)))
+    fewest = turn.loads[chosen.user_id]
+    others = {}
+    for standing in turn.able:
+        load = turn.loads[standing.user_id]
+        others[standing.user_id] = f"as few open, {load}, not their turn" if load == fewest else f"has {load} open"
+    return chosen, f"fewest open, {fewest}", others
+
+
+def _sticky(turn: _Turn) -> _Pick:
+    for standing in turn.able:
+        if standing.user_id == turn.former_id:
+            return standing, "had this contact before", turn.all_others("did not have this contact before")
+    return _round_robin(turn)
+
+
+def _order(standing: Standing) -> tuple[int, int]:
+    return standing.last_turn, standing.position
+
+
+_PICKS: Mapping[str, Callable[[_Turn], _Pick]] = {
+    "round_robin": _round_robin,
+    "weighted": _weighted,
+    "least_loaded": _least_loaded,
+    "sticky": _sticky,
+}
