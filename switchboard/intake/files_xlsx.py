@@ -3,7 +3,8 @@
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -17,8 +18,9 @@ from switchboard.kernel.errors import TooLargeError, UnreadableError, Unsupporte
 
 _CHUNK = 1 << 18
 _LOCAL_HEADER = 30
-_SHEET = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
-_REFERENCE = re.compile(rb'<c[^>]{0,200}?\sr="([A-Z]{1,3})(\d{1,7})"')
+_REFERENCE = re.compile(rb"""<(?:\w+:)?c\s[^>]{0,200}?\br=["']([A-Z]{1,3})(\d{1,7})["']""")
+_TEXT_USE = re.compile(rb"""\bt=["']s["'][^>]{0,200}>\s{0,20}<(?:\w+:)?v>\s{0,20}(\d{1,9})""")
+_TEXT_END = re.compile(rb"</(?:\w+:)?si\s{0,20}>")
 _OVERLAP = 256
 
 
@@ -50,44 +52,83 @@ def measure(path: Path, limits: FileLimits) -> None:
     """Unpack every part without keeping it, and raise TooLargeError when a limit is passed.
 
     Declared sizes are not believed. A sheet's area counts, not its filled cells: one cell in the last corner
-    makes a reader reserve the whole sheet.
+    makes a reader reserve the whole sheet. A shared text counts as often as cells name it: each gets a copy.
     """
-    left = limits.unpacked_bytes
+    measure = _Measure(limits)
     try:
         with zipfile.ZipFile(path) as archive, path.open("rb") as file:
             if "xl/workbook.xml" not in archive.namelist():
                 raise UnsupportedMediaError("This is no .xlsx workbook; save the sheet as .xlsx or as CSV.")
             for part in archive.infolist():
-                left -= _measure_part(file, part, left, limits)
+                measure.add_part(part.filename, _unpacked(file, part))
     except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError) as error:
         raise UnreadableError(f"The workbook is damaged: {error}") from error
+    measure.check_texts()
 
 
-def _measure_part(file: BinaryIO, part: zipfile.ZipInfo, left: int, limits: FileLimits) -> int:
-    is_sheet = _SHEET.fullmatch(part.filename) is not None
-    size, columns, rows, tail = 0, 0, 0, b""
-    for chunk in _unpacked(file, part):
-        size += len(chunk)
-        if size > left:
+class _Measure:
+    """Sums of what a workbook would take in memory."""
+
+    def __init__(self, limits: FileLimits) -> None:
+        self.limits = limits
+        self.unpacked = 0
+        self.text_lengths: list[int] = []
+        self.text_uses: Counter[bytes] = Counter()
+
+    def add_part(self, name: str, chunks: Iterator[bytes]) -> None:
+        counted = map(self._count, chunks)
+        if "worksheets/" in name.lower():
+            self._add_sheet(counted)
+        elif name.lower().endswith("sharedstrings.xml"):
+            self._add_texts(counted)
+        else:
+            deque(counted, maxlen=0)
+
+    def check_texts(self) -> None:
+        lengths = self.text_lengths
+        total = sum(
+            lengths[place] * uses for index, uses in self.text_uses.items() if (place := int(index)) < len(lengths)
+        )
+        self._check_bytes(total)
+
+    def _count(self, chunk: bytes) -> bytes:
+        self.unpacked += len(chunk)
+        self._check_bytes(self.unpacked)
+        return chunk
+
+    def _check_bytes(self, count: int) -> None:
+        if count > self.limits.unpacked_bytes:
             raise TooLargeError(
-                f"The workbook unpacks to more than {limits.unpacked_bytes:,} bytes; split it.",
-                data={"limit_bytes": limits.unpacked_bytes},
+                f"The workbook unpacks to more than {self.limits.unpacked_bytes:,} bytes; split it.",
+                data={"limit_bytes": self.limits.unpacked_bytes},
             )
-        if is_sheet:
-            references = _REFERENCE.findall(tail + chunk)
+
+    def _add_sheet(self, chunks: Iterable[bytes]) -> None:
+        columns, rows, tail = 0, 0, b""
+        for chunk in chunks:
+            text = tail + chunk
             tail = chunk[-_OVERLAP:]
+            references = _REFERENCE.findall(text)
             columns = max(columns, max(map(_column, {letters for letters, _ in references}), default=0))
             rows = max(rows, max((int(row) for _, row in references), default=0))
-            _check_area(columns, rows, limits)
-    return size
+            self.text_uses.update(_TEXT_USE.findall(text))
+            if columns * rows > self.limits.cells:
+                raise TooLargeError(
+                    f"A sheet reaches over {rows:,} rows and {columns:,} columns; delete empty ones or split it.",
+                    data={"limit_cells": self.limits.cells},
+                )
 
-
-def _check_area(columns: int, rows: int, limits: FileLimits) -> None:
-    if columns * rows > limits.cells:
-        raise TooLargeError(
-            f"A sheet reaches over {rows:,} rows and {columns:,} columns; delete the empty ones or split it.",
-            data={"limit_cells": limits.cells},
-        )
+    def _add_texts(self, chunks: Iterable[bytes]) -> None:
+        """The length of each shared text with its markup, which is a little more than its own."""
+        read, last_end, tail = 0, 0, b""
+        for chunk in chunks:
+            for match in _TEXT_END.finditer(tail + chunk):
+                end = read - len(tail) + match.end()
+                if end > last_end:
+                    self.text_lengths.append(end - last_end)
+                    last_end = end
+            read += len(chunk)
+            tail = chunk[-_OVERLAP:]
 
 
 def _column(letters: bytes) -> int:

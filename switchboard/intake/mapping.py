@@ -162,7 +162,10 @@ def _known(name: str) -> tuple[str, int] | None:
 def _flatten(value: object, path: str, depth: int, flat: dict[str, Scalar]) -> None:
     if depth > _DEPTH or len(flat) >= _LEAVES:
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        if path and (text := value.strip()[:_TEXT].strip()):
+            flat[path] = text
+    elif isinstance(value, Mapping):
         for key, item in value.items():
             _flatten(item, f"{path}.{key}" if path else str(key), depth + 1, flat)
     elif isinstance(value, list | tuple):

@@ -222,6 +222,16 @@ def test_a_bomb_is_measured_and_its_own_word_is_not_taken(tmp_path: Path) -> Non
         _rows(_write(tmp_path, lying, "lying.xlsx"), FileLimits(unpacked_bytes=1 << 20))
 
 
+def test_a_shared_text_counts_as_often_as_it_is_used(tmp_path: Path) -> None:
+    cells: dict[str, object] = {f"A{row}": "x" * 30_000 for row in range(2, 102)}
+    path = _workbook(tmp_path, {"A1": "Email"} | cells)
+    assert path.stat().st_size < 50_000
+    assert len(_rows(path, FileLimits(unpacked_bytes=4_000_000))) == 100
+    with pytest.raises(TooLargeError) as caught:
+        _rows(path, FileLimits(unpacked_bytes=2_900_000))
+    assert caught.value.data == {"limit_bytes": 2_900_000}
+
+
 def test_other_office_files_are_refused_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedMediaError, match=r"save it as \.xlsx"):
         _rows(_write(tmp_path, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "old.xls"))

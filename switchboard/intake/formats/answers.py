@@ -39,6 +39,7 @@ _LENGTHS: Mapping[str, int] = MappingProxyType(
         "details_id": 200,
     }
 )
+_NO_UTM = Utm()
 _UTM = ("source", "medium", "campaign", "term", "content")
 _ADDRESSES = (
     ("email", "an e-mail address", "name@example.com"),
@@ -138,6 +139,9 @@ class _Assembly:
         self.values = values
         self.rest = rest
         self.reading = reading
+        self.texts = {
+            target: as_text(value, length) for target, value in values.items() if (length := _LENGTHS.get(target))
+        }
 
     def parsed(self) -> Parsed:
         email = self._address("email", looks_like_email)
@@ -177,7 +181,7 @@ class _Assembly:
         )
 
     def _text(self, target: str) -> str | None:
-        return as_text(self.values.get(target), _LENGTHS[target])
+        return self.texts.get(target)
 
     def _typed(self, target: str, read: Callable[[Scalar], _T | None]) -> _T | None:
         value = self.values.get(target)
@@ -218,6 +222,8 @@ class _Assembly:
 
     def _utm(self, page_url: str | None) -> Utm:
         query = _utm_query(page_url) if page_url and "utm_" in page_url else {}
+        if not query and not any(f"utm_{part}" in self.values for part in _UTM):
+            return _NO_UTM
         parts = {part: self.values.get(f"utm_{part}") or query.get(f"utm_{part}") for part in _UTM}
         return Utm(**{part: as_text(value, 200) for part, value in parts.items()})
 

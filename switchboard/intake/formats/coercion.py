@@ -8,8 +8,9 @@ from switchboard.intake.mapping import Scalar
 
 _YES = frozenset({"true", "1", "yes", "y", "on", "t", "agreed", "accepted", "ja", "oui", "si", "sí", "checked"})
 _NO = frozenset({"false", "0", "no", "n", "off", "f", "nein", "non", "denied", "unchecked"})
-_SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "¥": "JPY", "$": "USD", "₩": "KRW", "₪": "ILS", "₺": "TRY"}
-_CODE = re.compile(r"\b[A-Z]{3}\b")
+# The signs of several currencies, $ and ¥, say nothing: the workspace's own currency holds then.
+_SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₩": "KRW", "₪": "ILS", "₺": "TRY", "₫": "VND", "₦": "NGN"}
+_NUMBER_CHARACTERS = re.compile(r"[\d.,'\s_+-]")
 # ISO 4217 currencies whose minor unit is not a hundredth.
 _NO_DECIMALS = frozenset(
     {
@@ -83,10 +84,7 @@ def as_currency(value: Scalar) -> str | None:
 
 def currency_in(value: Scalar) -> str | None:
     """The currency that an amount such as `€ 1.200` or `1200 USD` names."""
-    text = str(value)
-    sign = next((code for sign, code in _SIGNS.items() if sign in text), None)
-    code = _CODE.search(text)
-    return sign or (code[0] if code else None)
+    return as_currency(_NUMBER_CHARACTERS.sub("", str(value)))
 
 
 def to_minor_units(value: Scalar, currency: str | None) -> int | None:
@@ -111,7 +109,7 @@ def looks_like_email(text: str) -> bool:
 
 def looks_like_phone(text: str) -> bool:
     """Whether this has as many digits as a phone number needs at least, and is no essay."""
-    return len(text) <= 64 and sum(character.isdigit() for character in text) >= 5
+    return len(text) <= 64 and sum(map(str.isdigit, text)) >= 5
 
 
 def _decimals(currency: str | None) -> int:

@@ -9,7 +9,11 @@ import msgspec
 from switchboard.kernel.errors import InvalidError, Problem, TooLargeError, UnreadableError
 
 _JSON = msgspec.json.Decoder()
-_ESCAPED_CHARACTER = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)")
+# In this order: a pair of surrogates, a surrogate by itself, any other escape (so that `\\ud83d` is not one).
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<unpaired>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,23 +128,4 @@ def _without_nul(value: object) -> object:
 
 def replace_unpaired(text: bytes) -> bytes:
     """Put U+FFFD for every escaped surrogate that is not half of a pair."""
-    pieces, end = [], 0
-    matches = list(_ESCAPED_CHARACTER.finditer(text))
-    for before, match, after in zip([None, *matches], matches, [*matches[1:], None], strict=False):
-        if _is_unpaired(before, match, after):
-            pieces += [text[end : match.start()], b"\\ufffd"]
-            end = match.end()
-    return b"".join([*pieces, text[end:]])
-
-
-def _is_unpaired(before: re.Match[bytes] | None, match: re.Match[bytes], after: re.Match[bytes] | None) -> bool:
-    code = _code(match)
-    if 0xD800 <= code < 0xDC00:
-        return not (after and after.start() == match.end() and 0xDC00 <= _code(after) < 0xE000)
-    if 0xDC00 <= code < 0xE000:
-        return not (before and before.end() == match.start() and 0xD800 <= _code(before) < 0xDC00)
-    return False
-
-
-def _code(match: re.Match[bytes]) -> int:
-    return int(match[1], 16) if match[1] else 0
+    return _ESCAPE.sub(lambda match: b"\\ufffd" if match["unpaired"] else match[0], text)

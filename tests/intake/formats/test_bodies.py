@@ -121,6 +121,7 @@ def test_characters_that_the_database_refuses_are_replaced() -> None:
         ("\\ud83d\\ud83d\\ude00", "�😀"),
         ("\\ud83d\\ude00", "😀"),
         ("\\ude00\\ud83d", "��"),
+        ("\\\\ud83d \\ud83d", "\\ud83d �"),
     ],
 )
 def test_halves_of_a_pair_are_replaced(text: str, read: str) -> None:

@@ -78,7 +78,7 @@ def test_flags() -> None:
 
 def test_currencies() -> None:
     assert [as_currency(value) for value in ("eur", "€", "bananas")] == ["EUR", "EUR", None]
-    assert [currency_in(value) for value in ("1200 USD", "£5", "5")] == ["USD", "GBP", None]
+    assert [currency_in(value) for value in ("1200 USD", "£5", "5", "$5")] == ["USD", "GBP", None, None]
 
 
 def test_numbers_as_text() -> None:
