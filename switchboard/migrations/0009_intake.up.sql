@@ -34,16 +34,16 @@ CREATE TABLE app.signal_default PARTITION OF app.signal DEFAULT;
 ALTER TABLE app.signal_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.signal_default FORCE ROW LEVEL SECURITY;
 
--- The keys of what was accepted already: the same signal twice is one signal.
+-- The keys of what was accepted already: the same signal twice is one signal, until the key expires.
 CREATE TABLE app.signal_key (
     source_id uuid NOT NULL,
     key uuid NOT NULL,
     workspace_id uuid NOT NULL,
     signal_id uuid NOT NULL,
-    seen_at timestamptz NOT NULL DEFAULT app.now(),
+    expires_at timestamptz NOT NULL,
     PRIMARY KEY (source_id, key)
 );
-CREATE INDEX signal_key_age ON app.signal_key (seen_at);
+CREATE INDEX signal_key_expired ON app.signal_key (expires_at);
 ALTER TABLE app.signal_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.signal_key FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.signal_key USING (workspace_id = app.workspace_id());

@@ -1,0 +1,182 @@
+"""`/in/{token}`: the one address of a source, as a bare ASGI application, because this is where the load is.
+
+202 is sent after the commit and never before it. Browsers on any site may post here: a token only lets signals in.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from switchboard.intake.batcher import Batcher
+from switchboard.intake.doors import Doors
+from switchboard.intake.formats.base import InboundRequest
+from switchboard.intake.formats.bodies import media_type
+from switchboard.intake.formats.dedupe import dedupe_key
+from switchboard.intake.formats.forms import FORM_TYPE, MULTIPART_TYPE
+from switchboard.intake.formats.payloads import DEFAULT_LIMITS, Payload
+from switchboard.intake.formats.webform import find_redirect
+from switchboard.intake.models import Accepted, Door, NewSignal
+from switchboard.kernel.errors import (
+    InvalidError,
+    Problem,
+    SwitchboardError,
+    TooLargeError,
+    UnreadableError,
+)
+from switchboard.kernel.http import error_headers, problem_body
+from switchboard.kernel.ids import new_id
+from switchboard.kernel.telemetry import SIGNALS
+
+PREFIX = "/in/"
+LONGEST_IDEMPOTENCY_KEY = 255
+DAY_SECONDS = 86_400
+# How long the same key means the same signal, by what the key was made of.
+IDEMPOTENCY_WINDOW = 7 * DAY_SECONDS
+OWN_ID_WINDOW = 365 * DAY_SECONDS
+CONTENT_WINDOW = DAY_SECONDS
+
+_JSON_HEADERS = ((b"content-type", b"application/json"), (b"access-control-allow-origin", b"*"))
+_PROBLEM_HEADERS = ((b"content-type", b"application/problem+json"), (b"access-control-allow-origin", b"*"))
+_PREFLIGHT_HEADERS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (b"access-control-allow-headers", b"content-type, idempotency-key"),
+    (b"access-control-max-age", b"86400"),
+)
+_THANKS = "/thanks"
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class IntakeApp:
+    """Reads a request, checks its signature, splits it into signals, and answers when they are committed."""
+
+    def __init__(self, doors: Doors, batcher: Batcher) -> None:
+        self._doors = doors
+        self._batcher = batcher
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        try:
+            status, headers, body = await self._answer(scope, receive)
+        except SwitchboardError as error:
+            SIGNALS.labels("refused").inc()
+            status, headers, body = _problem(error)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Headers, bytes]:
+        method = scope["method"]
+        if method == "OPTIONS":
+            return 204, _PREFLIGHT_HEADERS, b""
+        token = scope["path"][len(PREFIX) :].strip("/")
+        if method == "GET":
+            return await self._shake_hands(token, scope["query_string"])
+        if method != "POST":
+            raise _method_not_allowed()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        door = await self._doors.find(token)
+        body = await read_bytes(receive, headers, DEFAULT_LIMITS.batch_bytes)
+        return await self._take(door, scope, headers, body)
+
+    async def _take(
+        self, door: Door, scope: Scope, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Headers, bytes]:
+        if door.signing_secret:
+            door.format.verify(_inbound_request(scope, headers, body), door.signing_secret)
+        content_type = headers.get("content-type", "")
+        payloads = door.format.split(body, content_type)
+        signals = new_signals(door, payloads, headers.get("idempotency-key", ""))
+        answers = await self._batcher.accept(signals)
+        duplicates = sum(answer.is_duplicate for answer in answers)
+        SIGNALS.labels("accepted").inc(len(answers) - duplicates)
+        SIGNALS.labels("duplicate").inc(duplicates)
+        if _is_browser_form(content_type, headers):
+            return _see_other(find_redirect(payloads[0].value, door.redirect_hosts) or _THANKS)
+        return 202, _JSON_HEADERS, _receipt(answers, duplicates)
+
+    async def _shake_hands(self, token: str, query_string: bytes) -> tuple[int, Headers, bytes]:
+        door = await self._doors.find(token)
+        query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
+        text = door.format.handshake(query, door.signing_secret or "")
+        if text is None:
+            raise _method_not_allowed()
+        return 200, ((b"content-type", b"text/plain; charset=utf-8"),), text.encode()
+
+
+def new_signals(door: Door, payloads: list[Payload], idempotency_key: str) -> list[NewSignal]:
+    """One row a payload, with the key that makes it the same as another; raises InvalidError for a bad key."""
+    if len(idempotency_key) > LONGEST_IDEMPOTENCY_KEY:
+        problem = Problem("Idempotency-Key", f"at most {LONGEST_IDEMPOTENCY_KEY} characters")
+        raise InvalidError("The Idempotency-Key is too long.", problems=[problem])
+    signals = []
+    for row, payload in enumerate(payloads):
+        own_id = None if idempotency_key else door.format.find_own_id(payload.value, door.mapping)
+        window = IDEMPOTENCY_WINDOW if idempotency_key else OWN_ID_WINDOW if own_id else CONTENT_WINDOW
+        key = dedupe_key(door.source_id, idempotency_key, own_id, payload, row=row)
+        text = payload.raw.decode()
+        signals.append(NewSignal(new_id(), door.workspace_id, door.source_id, key, window, text))
+    return signals
+
+
+async def read_bytes(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
+    """The whole body; raises TooLargeError as soon as it is clear, UnreadableError when the client went away."""
+    announced = headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > most:
+        raise _too_large(most)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise UnreadableError("The connection ended before the whole body had arrived.")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > most:
+            raise _too_large(most)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def _too_large(most: int) -> TooLargeError:
+    return TooLargeError(f"The body is over {most:,} bytes; send less at a time.", data={"limit_bytes": most})
+
+
+def _inbound_request(scope: Scope, headers: Mapping[str, str], body: bytes) -> InboundRequest:
+    scheme = headers.get("x-forwarded-proto", scope.get("scheme", "http"))
+    query = scope["query_string"].decode("latin-1")
+    url = f"{scheme}://{headers.get('host', '')}{scope['path']}{'?' + query if query else ''}"
+    # A vendor signs with its own clock: how old a request is, is asked of this machine's and not of the database.
+    return InboundRequest(scope["method"], url, headers, body, datetime.now(UTC))  # gate: clock compared to a vendor's
+
+
+def _is_browser_form(content_type: str, headers: Mapping[str, str]) -> bool:
+    return media_type(content_type) in {FORM_TYPE, MULTIPART_TYPE} and "text/html" in headers.get("accept", "")
+
+
+def _receipt(answers: list[Accepted], duplicates: int) -> bytes:
+    return msgspec.json.encode(
+        {
+            "accepted": len(answers) - duplicates,
+            "duplicates": duplicates,
+            "ids": [answer.id for answer in answers],
+        }
+    )
+
+
+def _see_other(target: str) -> tuple[int, Headers, bytes]:
+    return 303, ((b"location", target.encode()), (b"cache-control", b"no-store")), b""
+
+
+def _method_not_allowed() -> SwitchboardError:
+    error = SwitchboardError("Send signals to this address with POST.")
+    error.status, error.code = 405, "method_not_allowed"
+    return error
+
+
+def _problem(error: SwitchboardError) -> tuple[int, Headers, bytes]:
+    extra = tuple((name.lower().encode(), value.encode()) for name, value in error_headers(error).items())
+    return error.status, (*_PROBLEM_HEADERS, *extra), msgspec.json.encode(problem_body(error))

@@ -1,0 +1,149 @@
+"""Group commit: many requests share one commit, and each is answered after it.
+
+The batcher keeps no promise of its own: what it holds has not been acknowledged to anybody. A flusher takes what has
+gathered while the last commit was under way, so batches grow with the load and a lone signal waits for nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from uuid import UUID
+
+from switchboard.intake import repository
+from switchboard.intake.errors import IntakeFullError
+from switchboard.intake.models import Accepted, NewSignal
+from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.queues import wake
+
+MOST_ROWS = 500
+FLUSHERS = 2
+QUEUE = "signals"
+
+_Key = tuple[UUID, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The rows of one HTTP request, which are accepted together, and who waits for them."""
+
+    signals: Sequence[NewSignal]
+    answer: asyncio.Future[list[Accepted]]
+
+
+class Batcher:
+    """Gathers signals and commits them in batches of at most `MOST_ROWS` rows, or one request that has more."""
+
+    def __init__(self, database: Database, *, most_waiting: int) -> None:
+        self._database = database
+        self._most_waiting = most_waiting
+        self._waiting_rows = 0
+        self._requests: deque[_Request] = deque()
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self._under_way = 0
+        self._flushers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to commit what arrives."""
+        # Two commits overlap, so that the disk never waits for Python.
+        for _ in range(FLUSHERS):
+            self._flushers.append(asyncio.create_task(self._flush_forever()))  # gate: tasks they end in `stop`
+
+    async def stop(self) -> None:
+        """Commit what is waiting, then end; requests that come later are refused."""
+        self._most_waiting = 0
+        await self._drained.wait()
+        for flusher in self._flushers:
+            flusher.cancel()
+        await asyncio.gather(*self._flushers, return_exceptions=True)
+
+    async def accept(self, signals: Sequence[NewSignal]) -> list[Accepted]:
+        """Store the signals of one request; returns after the commit, one answer a signal, in order.
+
+        Raises IntakeFullError when too many are waiting, UnavailableError when the database is away: nothing of the
+        request is stored then.
+        """
+        if self._waiting_rows + len(signals) > self._most_waiting:
+            raise IntakeFullError
+        answer: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
+        self._requests.append(_Request(signals, answer))
+        self._waiting_rows += len(signals)
+        self._filled.set()
+        self._drained.clear()
+        return await answer
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await self._filled.wait()
+            batch = self._take()
+            if not batch:
+                continue
+            self._under_way += 1
+            await self._flush(batch)
+            self._under_way -= 1
+            if not self._requests and not self._under_way:
+                self._drained.set()
+
+    def _take(self) -> list[_Request]:
+        batch: list[_Request] = []
+        rows = 0
+        while self._requests and (not batch or rows + len(self._requests[0].signals) <= MOST_ROWS):
+            request = self._requests.popleft()
+            rows += len(request.signals)
+            batch.append(request)
+        self._waiting_rows -= rows
+        if not self._requests:
+            self._filled.clear()
+        return batch
+
+    async def _flush(self, batch: list[_Request]) -> None:
+        try:
+            stored = await self._store([signal for request in batch for signal in request.signals])
+        except Exception as error:  # noqa: BLE001 whoever waits is told, whatever it was
+            _refuse(batch, error)
+            return
+        taken: set[_Key] = set()
+        for request in batch:
+            answers = [_answer(signal, stored, taken) for signal in request.signals]
+            if not request.answer.done():
+                request.answer.set_result(answers)
+
+    async def _store(self, signals: list[NewSignal]) -> dict[_Key, UUID]:
+        """Commit the signals; returns the id that now stands behind each (source, key)."""
+        first_of_key: dict[_Key, NewSignal] = {}
+        for signal in signals:
+            first_of_key.setdefault((signal.source_id, signal.key), signal)
+        distinct = sorted(first_of_key.values(), key=lambda signal: signal.workspace_id)
+        stored: dict[_Key, UUID] = {}
+        async with self._database.directory() as tx:
+            for workspace_id, group in groupby(distinct, key=lambda signal: signal.workspace_id):
+                await tx.enter_workspace(workspace_id)
+                stored |= await _store_group(tx, list(group))
+            await wake(tx, QUEUE)
+        return stored
+
+
+async def _store_group(tx: Tx, signals: list[NewSignal]) -> dict[_Key, UUID]:
+    accepted = await repository.insert_signals(tx, signals)
+    stored = {(signal.source_id, signal.key): signal.id for signal in signals if signal.id in accepted}
+    repeated = [(signal.source_id, signal.key) for signal in signals if signal.id not in accepted]
+    if repeated:
+        stored |= await repository.find_signal_ids(tx, repeated)
+    return stored
+
+
+def _answer(signal: NewSignal, stored: dict[_Key, UUID], taken: set[_Key]) -> Accepted:
+    key = (signal.source_id, signal.key)
+    known = stored.get(key, signal.id)
+    is_duplicate = known != signal.id or key in taken
+    taken.add(key)
+    return Accepted(known, is_duplicate)
+
+
+def _refuse(batch: list[_Request], error: Exception) -> None:
+    for request in batch:
+        if not request.answer.done():
+            request.answer.set_exception(error)

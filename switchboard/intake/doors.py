@@ -1,0 +1,69 @@
+"""Which source stands behind a token: looked up once a moment, so that the hot path reads memory."""
+
+from collections import OrderedDict
+from uuid import UUID
+
+from switchboard.accounts import service as accounts
+from switchboard.intake import repository
+from switchboard.intake.errors import UnknownTokenError
+from switchboard.intake.formats.registry import get_format
+from switchboard.intake.mapping import FieldMapping
+from switchboard.intake.models import Door, Source
+from switchboard.kernel.clock import monotonic_seconds
+from switchboard.kernel.db import Database
+
+# A changed or paused source is seen by every process within this time.
+FRESH_SECONDS = 2.0
+MOST_DOORS = 5_000
+LONGEST_TOKEN = 100
+
+
+class Doors:
+    """A bounded memory of doors by token; tokens nobody has are remembered too, so that guessing stays cheap."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: OrderedDict[str, tuple[float, Door | None]] = OrderedDict()
+
+    async def find(self, token: str) -> Door:
+        """The door of a token; raises UnknownTokenError."""
+        now = monotonic_seconds()
+        remembered = self._known.get(token)
+        if remembered is None or remembered[0] < now:
+            door = await self._look_up(token) if 0 < len(token) <= LONGEST_TOKEN else None
+            self._remember(token, now + FRESH_SECONDS, door)
+        else:
+            door = remembered[1]
+        if door is None or door.is_paused:
+            raise UnknownTokenError
+        return door
+
+    def _remember(self, token: str, until: float, door: Door | None) -> None:
+        self._known[token] = (until, door)
+        self._known.move_to_end(token)
+        while len(self._known) > MOST_DOORS:
+            self._known.popitem(last=False)
+
+    async def _look_up(self, token: str) -> Door | None:
+        async with self._database.directory() as tx:
+            found = await accounts.find_address(tx, "intake", accounts.token_digest(token))
+            if found is None or found[1] is None:
+                return None
+            workspace_id, source_id = found[0], found[1]
+            await tx.enter_workspace(workspace_id)
+            source = await repository.find_source(tx, source_id)
+        return None if source is None else open_door(source, workspace_id)
+
+
+def open_door(source: Source, workspace_id: UUID) -> Door:
+    """The part of a source that accepting needs, its mapping checked."""
+    hosts = source.settings.get("redirect_hosts")
+    return Door(
+        workspace_id=workspace_id,
+        source_id=source.id,
+        format=get_format(source.format),
+        mapping=FieldMapping.from_json(source.mapping),
+        signing_secret=source.signing_secret,
+        redirect_hosts=frozenset(str(host) for host in hosts) if isinstance(hosts, list) else frozenset(),
+        is_paused=source.paused_at is not None,
+    )

@@ -1,0 +1,39 @@
+"""What can go wrong at the door."""
+
+from switchboard.kernel.errors import ConflictError, NotFoundError, UnavailableError
+
+
+class UnknownTokenError(NotFoundError):
+    """No source has that token, or it is paused: strangers are told the same."""
+
+    code = "unknown_source"
+
+    def __init__(self) -> None:
+        super().__init__("There is no source at this address. Copy the address from the source's page.")
+
+
+class SourceMissingError(NotFoundError):
+    """No such source in the caller's workspace."""
+
+    code = "source_missing"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such source.")
+
+
+class SourceNameTakenError(ConflictError):
+    """Another source of the workspace has that name."""
+
+    code = "source_name_taken"
+
+    def __init__(self) -> None:
+        super().__init__("A source of that name exists already. Choose another name.")
+
+
+class IntakeFullError(UnavailableError):
+    """More is arriving than can be committed; nothing was taken."""
+
+    code = "intake_full"
+
+    def __init__(self) -> None:
+        super().__init__("More signals are arriving than can be stored. Send this one again.", retry_after_seconds=1)

@@ -1,0 +1,243 @@
+"""Recognition: from a committed signal to a contact, a lead, an owner and running flows, in one transaction.
+
+A batch is claimed across workspaces and handled a workspace at a time. A row that cannot be read gets the outcome
+`failed` with its problems and holds nobody up; it can be run again from the source's page once the mapping is mended.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from switchboard.accounts import service as accounts
+from switchboard.intake import repository
+from switchboard.intake.formats.base import Parsed
+from switchboard.intake.formats.registry import get_format
+from switchboard.intake.import_tally import count_imported
+from switchboard.intake.mapping import FieldMapping
+from switchboard.intake.models import DueSignal, Received, SignalOutcome, Source
+from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.errors import InvalidError, Problem
+from switchboard.kernel.queues import Tick, backoff
+from switchboard.leads import service as leads
+from switchboard.leads.models import Enquiry
+from switchboard.people import service as people
+from switchboard.people.models import Recognised, Sighting
+from switchboard.routing import service as routing
+from switchboard.routing.models import RoutingSubject
+
+MOST_SIGNALS = 300
+MOST_ATTEMPTS = 8
+# A sender's clock may be wrong; a lead from the future would stand on top of every list for ever.
+OLDEST = timedelta(days=3650)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One claimed signal, read: what it says, or why it says nothing."""
+
+    due: DueSignal
+    source: Source
+    parsed: Parsed | None
+    problems: tuple[Problem, ...] = ()
+
+
+class RecognitionLoop:
+    """The loop of the signals queue."""
+
+    name = "signals"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def tick(self) -> Tick:
+        """Recognise the oldest due signals."""
+        async with self._database.queue_loop() as tx:
+            due = await repository.claim_due(tx, MOST_SIGNALS)
+            for workspace_id, group in groupby(sorted(due, key=_workspace), key=_workspace):
+                await tx.enter_workspace(workspace_id)
+                await _recognise_group(tx, list(group))
+        return Tick(len(due), has_more=len(due) == MOST_SIGNALS)
+
+
+def _workspace(signal: DueSignal) -> UUID:
+    return signal.workspace_id
+
+
+async def _recognise_group(tx: Tx, group: list[DueSignal]) -> None:
+    """All of one workspace together; when that fails, one by one, so that a single row cannot hold the rest up."""
+    try:
+        async with tx.savepoint():
+            await recognise(tx, group)
+    except psycopg.OperationalError:
+        # A deadlock or a lost connection concerns the whole batch: it stays due and is claimed again.
+        raise
+    except Exception as error:  # noqa: BLE001 whatever went wrong, the other rows go on
+        if len(group) == 1:
+            await _put_off(tx, group[0], error)
+            return
+        for signal in group:
+            await _recognise_group(tx, [signal])
+
+
+async def _put_off(tx: Tx, signal: DueSignal, error: Exception) -> None:
+    log.error("signal.not_recognised", signal_id=str(signal.signal_id), attempts=signal.attempts + 1, exc_info=error)
+    if signal.attempts + 1 < MOST_ATTEMPTS:
+        await repository.postpone_due(tx, signal.signal_id, await tx.now() + backoff(signal.attempts + 1))
+        return
+    problem = Problem("", f"Recognition failed {MOST_ATTEMPTS} times: {type(error).__name__}. Run it again later.")
+    await _finish(tx, [_failed(signal, (problem,))], [signal])
+
+
+async def recognise(tx: Tx, due: Sequence[DueSignal]) -> list[SignalOutcome]:
+    """Take claimed signals of the transaction's workspace through people, leads and routing."""
+    reads = await _read_all(tx, due)
+    outcomes = [_failed(each.due, each.problems) for each in reads if each.parsed is None]
+    tests = [each for each in reads if each.parsed is not None and each.parsed.is_test]
+    outcomes += [SignalOutcome(each.due.signal_id, each.due.received_at, each.source.id, "test") for each in tests]
+    usable = [each for each in reads if each.parsed is not None and not each.parsed.is_test]
+    if usable:
+        outcomes += await _recognise_people(tx, usable)
+    await _finish(tx, outcomes, due)
+    return outcomes
+
+
+async def _finish(tx: Tx, outcomes: Sequence[SignalOutcome], due: Sequence[DueSignal]) -> None:
+    await repository.insert_outcomes(tx, outcomes)
+    await count_imported(tx, due, outcomes)
+    await repository.delete_due(tx, [signal.signal_id for signal in due])
+
+
+async def _read_all(tx: Tx, due: Sequence[DueSignal]) -> list[_Read]:
+    received = {signal.id: signal for signal in await repository.load_signals(tx, due)}
+    sources = await repository.load_sources(tx, list({signal.source_id for signal in due}))
+    mappings = {source.id: FieldMapping.from_json(source.mapping) for source in sources.values()}
+    return [
+        _read(signal, sources[signal.source_id], received[signal.signal_id], mappings[signal.source_id])
+        for signal in due
+    ]
+
+
+def _read(due: DueSignal, source: Source, received: Received, mapping: FieldMapping) -> _Read:
+    try:
+        parsed = get_format(source.format).parse(received.payload, mapping)
+    except InvalidError as error:
+        return _Read(due, source, None, error.problems or (Problem("", error.message),))
+    if parsed.details_id is not None:
+        reason = "the payload only announces a lead; connect the vendor so that its details can be fetched"
+        return _Read(due, source, None, (Problem("", reason),))
+    return _Read(due, source, parsed)
+
+
+async def _recognise_people(tx: Tx, reads: Sequence[_Read]) -> list[SignalOutcome]:
+    workspace = await accounts.get_workspace(tx)
+    sightings = [_sighting(each.parsed) for each in reads if each.parsed is not None]
+    recognised = await people.recognise(tx, sightings, workspace.default_region)
+    nobody = [
+        _failed(each.due, found.problems)
+        for each, found in zip(reads, recognised, strict=True)
+        if found.contact_id is None
+    ]
+    known = [(each, found) for each, found in zip(reads, recognised, strict=True) if found.contact_id is not None]
+    return nobody + await _open_leads(tx, known) if known else nobody
+
+
+async def _open_leads(tx: Tx, known: Sequence[tuple[_Read, Recognised]]) -> list[SignalOutcome]:
+    now = await tx.now()
+    opened = await leads.open_or_join(tx, [_enquiry(each, found, now) for each, found in known])
+    fresh = list(
+        dict.fromkeys(
+            lead.lead_id
+            for lead, (each, _) in zip(opened, known, strict=True)
+            if lead.is_new and each.parsed is not None and each.parsed.junk_reason is None
+        )
+    )
+    if fresh:
+        await _route(tx, fresh)
+    return [
+        SignalOutcome(
+            signal_id=each.due.signal_id,
+            received_at=each.due.received_at,
+            source_id=each.source.id,
+            outcome="junk" if each.parsed and each.parsed.junk_reason else "opened" if lead.is_new else "joined",
+            contact_id=found.contact_id,
+            lead_id=lead.lead_id,
+            problems=tuple(problem.as_json() for problem in found.problems),
+        )
+        for (each, found), lead in zip(known, opened, strict=True)
+    ]
+
+
+async def _route(tx: Tx, lead_ids: Sequence[UUID]) -> None:
+    facts = await leads.load_facts(tx, lead_ids)
+    subjects = [
+        RoutingSubject(id=lead_id, kind="lead", contact_id=facts[lead_id].contact_id, facts=facts[lead_id].facts)
+        for lead_id in lead_ids
+    ]
+    await routing.route(tx, subjects, trigger="lead.created")
+
+
+def _sighting(parsed: Parsed) -> Sighting:
+    return Sighting(
+        name=parsed.name or "",
+        first_name=parsed.first_name or "",
+        last_name=parsed.last_name or "",
+        email=parsed.email or "",
+        phone=parsed.phone or "",
+        company=parsed.company or "",
+        country=parsed.country or "",
+        time_zone=parsed.time_zone or "",
+        locale=parsed.locale or "",
+        fields=parsed.fields,
+        consent=parsed.consent,
+        consent_text=parsed.consent_text or "",
+    )
+
+
+def _enquiry(read: _Read, found: Recognised, now: datetime) -> Enquiry:
+    parsed = read.parsed
+    if parsed is None or found.contact_id is None:
+        raise RuntimeError("only read signals of known contacts become enquiries")
+    utm = {
+        name: value
+        for name in ("source", "medium", "campaign", "term", "content")
+        if (value := getattr(parsed.utm, name))
+    }
+    return Enquiry(
+        contact_id=found.contact_id,
+        source_id=read.source.id,
+        title=parsed.message or "",
+        value_minor=parsed.value_minor,
+        currency=parsed.currency,
+        utm=utm,
+        fields=_lead_fields(parsed),
+        stage=parsed.stage,
+        occurred_at=_believable(parsed.occurred_at, now),
+        is_junk=parsed.junk_reason is not None,
+        junk_reason=parsed.junk_reason,
+    )
+
+
+def _lead_fields(parsed: Parsed) -> Mapping[str, object]:
+    page = {"page_url": parsed.page_url} if parsed.page_url else {}
+    return {**parsed.fields, **page}
+
+
+def _believable(at: datetime | None, now: datetime) -> datetime:
+    return at if at is not None and now - OLDEST <= at <= now else now
+
+
+def _failed(signal: DueSignal, problems: Sequence[Problem]) -> SignalOutcome:
+    return SignalOutcome(
+        signal.signal_id,
+        signal.received_at,
+        signal.source_id,
+        "failed",
+        problems=tuple(problem.as_json() for problem in problems),
+    )

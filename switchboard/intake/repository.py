@@ -1,0 +1,182 @@
+"""The statements of the intake room's hot path: sources, accepting, claiming, outcomes."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from switchboard.intake.models import DueSignal, NewSignal, Received, SignalOutcome, Source
+from switchboard.kernel.db import Tx
+
+SOURCE_COLUMNS = """id, workspace_id, name, format, token, signing_secret, mapping, mapping_version, settings,
+    created_at, paused_at"""
+
+# Stores the signals whose key is new or has expired, and makes them due; one round trip for a whole batch.
+# Uses the primary key of signal_key; keys go in sorted, so that two batches never wait for each other crosswise.
+_ACCEPT = """
+WITH incoming AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(sources)s::uuid[], %(keys)s::uuid[], %(windows)s::int[],
+                         %(payloads)s::text[])
+        AS new (id, source_id, key, window_seconds, payload)
+), accepted AS (
+    INSERT INTO app.signal_key AS known (source_id, key, workspace_id, signal_id, expires_at)
+    SELECT source_id, key, %(workspace)s, id, app.now() + make_interval(secs => window_seconds)
+    FROM incoming ORDER BY source_id, key
+    ON CONFLICT (source_id, key) DO UPDATE SET signal_id = excluded.signal_id, expires_at = excluded.expires_at
+    WHERE known.expires_at <= app.now()
+    RETURNING signal_id
+), stored AS (
+    INSERT INTO app.signal (id, workspace_id, source_id, received_at, payload)
+    SELECT incoming.id, %(workspace)s, incoming.source_id, app.now(), incoming.payload::json
+    FROM incoming JOIN accepted ON accepted.signal_id = incoming.id
+), due AS (
+    INSERT INTO app.signal_due (signal_id, workspace_id, source_id, received_at, due_at)
+    SELECT incoming.id, %(workspace)s, incoming.source_id, app.now(), app.now()
+    FROM incoming JOIN accepted ON accepted.signal_id = incoming.id
+)
+SELECT signal_id FROM accepted
+"""
+
+
+async def insert_signals(tx: Tx, signals: Sequence[NewSignal]) -> set[UUID]:
+    """Store the signals of the transaction's workspace; returns the ids that were new.
+
+    No two of `signals` may have the same source and key.
+    """
+    # See the statement.
+    rows = await tx.fetch_tuples(
+        _ACCEPT,
+        {
+            "workspace": tx.workspace_id,
+            "ids": [signal.id for signal in signals],
+            "sources": [signal.source_id for signal in signals],
+            "keys": [signal.key for signal in signals],
+            "windows": [signal.window_seconds for signal in signals],
+            "payloads": [signal.payload for signal in signals],
+        },
+    )
+    return {row[0] for row in rows}
+
+
+async def find_signal_ids(tx: Tx, keys: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], UUID]:
+    """The signals that hold these (source, key) pairs."""
+    # By the primary key of signal_key.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT k.source_id, k.key, k.signal_id FROM app.signal_key k
+        JOIN unnest(%s::uuid[], %s::uuid[]) AS wanted (source_id, key) USING (source_id, key)
+        """,
+        ([source_id for source_id, _ in keys], [key for _, key in keys]),
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+async def claim_due(tx: Tx, most: int) -> list[DueSignal]:
+    """Lock the oldest due signals of all workspaces that nobody else has locked."""
+    # Walks the index signal_due_order.
+    return await tx.fetch_all(
+        DueSignal,
+        """
+        SELECT signal_id, workspace_id, source_id, received_at, import_id, import_row, attempts FROM app.signal_due
+        WHERE due_at <= app.now() ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+        """,
+        (most,),
+    )
+
+
+async def load_signals(tx: Tx, due: Sequence[DueSignal]) -> list[Received]:
+    """The payloads of claimed signals, decoded, in no order."""
+    # By the primary key of signal, each in its month's partition.
+    return await tx.fetch_all(
+        Received,
+        """
+        SELECT s.id, s.source_id, s.received_at, s.payload FROM app.signal s
+        JOIN unnest(%s::uuid[], %s::timestamptz[]) AS wanted (id, received_at) USING (id, received_at)
+        WHERE s.received_at BETWEEN %s AND %s
+        """,
+        (
+            [signal.signal_id for signal in due],
+            [signal.received_at for signal in due],
+            min(signal.received_at for signal in due),
+            max(signal.received_at for signal in due),
+        ),
+    )
+
+
+async def delete_due(tx: Tx, signal_ids: Sequence[UUID]) -> None:
+    """These signals are recognised."""
+    # By primary key.
+    await tx.execute("DELETE FROM app.signal_due WHERE signal_id = ANY(%s)", (list(signal_ids),))
+
+
+async def postpone_due(tx: Tx, signal_id: UUID, due_at: datetime) -> None:
+    """Try this signal again later."""
+    # By primary key.
+    await tx.execute(
+        "UPDATE app.signal_due SET due_at = %s, attempts = attempts + 1 WHERE signal_id = %s", (due_at, signal_id)
+    )
+
+
+async def insert_outcomes(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
+    """Write down what became of recognised signals."""
+    # Adds a batch of rows.
+    await tx.execute(
+        """
+        INSERT INTO app.signal_outcome
+            (signal_id, received_at, workspace_id, source_id, outcome, contact_id, lead_id, problems)
+        SELECT signal_id, received_at, %s, source_id, outcome, contact_id, lead_id, problems::jsonb
+        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[])
+            AS new (signal_id, received_at, source_id, outcome, contact_id, lead_id, problems)
+        """,
+        (
+            tx.workspace_id,
+            [each.signal_id for each in outcomes],
+            [each.received_at for each in outcomes],
+            [each.source_id for each in outcomes],
+            [each.outcome for each in outcomes],
+            [each.contact_id for each in outcomes],
+            [each.lead_id for each in outcomes],
+            [json.dumps(each.problems) for each in outcomes],
+        ),
+    )
+
+
+async def find_source(tx: Tx, source_id: UUID) -> Source | None:
+    """One source of the transaction's workspace."""
+    # By primary key.
+    return await tx.find_one(
+        Source,
+        f"SELECT {SOURCE_COLUMNS} FROM app.source WHERE id = %s AND workspace_id = %s",
+        (source_id, tx.workspace_id),
+    )
+
+
+async def load_sources(tx: Tx, source_ids: Sequence[UUID]) -> dict[UUID, Source]:
+    """Several sources by id."""
+    # By primary key.
+    rows = await tx.fetch_all(
+        Source, f"SELECT {SOURCE_COLUMNS} FROM app.source WHERE id = ANY(%s)", (list(source_ids),)
+    )
+    return {row.id: row for row in rows}
+
+
+async def insert_source(tx: Tx, source: Source) -> bool:
+    """False when the workspace has a source of that name."""
+    # Adds one row; by the unique index source_name.
+    added = await tx.execute(
+        """
+        INSERT INTO app.source (id, workspace_id, name, format, token, signing_secret, mapping, settings)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (workspace_id, lower(name)) DO NOTHING
+        """,
+        (
+            source.id,
+            tx.workspace_id,
+            source.name,
+            source.format,
+            source.token,
+            source.signing_secret,
+            json.dumps(source.mapping),
+            json.dumps(source.settings),
+        ),
+    )
+    return added == 1
