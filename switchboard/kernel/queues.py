@@ -13,7 +13,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import psycopg
 import structlog
@@ -46,6 +46,15 @@ class Loop(Protocol):
 
     async def tick(self) -> Tick:
         """Handle one batch of what is due."""
+        ...
+
+
+@runtime_checkable
+class Closeable(Protocol):
+    """A loop that holds connections or listens, and lets go of them when the worker stops."""
+
+    async def close(self) -> None:
+        """Let go; called once, after the last tick."""
         ...
 
 
@@ -90,6 +99,9 @@ class Worker:
             await self._stopping.wait()
             await asyncio.gather(*running)
             listener.cancel()
+        for loop in self._loops:
+            if isinstance(loop, Closeable):
+                await loop.close()
 
     def stop(self) -> None:
         """Ask every loop to end after its current batch."""

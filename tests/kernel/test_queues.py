@@ -1,0 +1,137 @@
+"""The loops' promises: failures are survived, notices wake, stopping finishes the batch in hand."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from switchboard.kernel import jobs
+from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.jobs import Again, JobLoop
+from switchboard.kernel.queues import Tick, Worker, backoff
+from tests.conftest import Urls, move_clock
+
+
+class FailingOnce:
+    """A loop whose first batch fails."""
+
+    name = "failing-once"
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.recovered = asyncio.Event()
+        self.closed = False
+
+    async def tick(self) -> Tick:
+        self.calls += 1
+        if self.calls == 1:
+            raise psycopg.OperationalError("the server closed the connection")
+        self.recovered.set()
+        return Tick(0, has_more=False)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_loop_outlives_a_failed_batch_and_is_closed_at_the_end(urls: Urls) -> None:
+    loop = FailingOnce()
+    worker = Worker([loop], urls.application)
+    running = asyncio.create_task(worker.run())
+    await asyncio.wait_for(loop.recovered.wait(), 5)
+    worker.stop()
+    await asyncio.wait_for(running, 5)
+    assert worker.states[loop.name].failures == 1
+    assert loop.closed
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(1, 5), (2, 10), (5, 80), (30, 3600), (10_000, 3600)])
+def test_backoff_doubles_up_to_an_hour_with_a_quarter_of_jitter(attempts: int, seconds: int) -> None:
+    for _ in range(50):
+        assert 0.75 * seconds <= backoff(attempts).total_seconds() <= 1.25 * seconds
+
+
+Payload = Mapping[str, object]
+
+
+async def _enqueue(database: Database, workspace_id: UUID, payload: Payload, key: str | None = None) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await jobs.enqueue(tx, "count", payload, key=key)
+
+
+async def test_a_job_runs_once_and_leaves_the_table(database: Database, workspace_id: UUID) -> None:
+    seen: list[Payload] = []
+
+    async def count(_tx: Tx, payload: Payload) -> None:
+        seen.append(payload)
+
+    await _enqueue(database, workspace_id, {"n": 1})
+    loops = [JobLoop(database, {"count": count}) for _ in range(4)]
+    ticks = await asyncio.gather(*(loop.tick() for loop in loops))
+    assert sum(tick.handled for tick in ticks) == 1
+    assert seen == [{"n": 1}]
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.job") == 0
+
+
+async def test_a_long_job_goes_on_slice_by_slice(database: Database, workspace_id: UUID) -> None:
+    async def count(_tx: Tx, payload: Payload) -> Again | None:
+        left = int(str(payload["left"]))
+        return Again({"left": left - 1}) if left else None
+
+    await _enqueue(database, workspace_id, {"left": 3})
+    loop = JobLoop(database, {"count": count})
+    handled = 0
+    while (tick := await loop.tick()).handled:
+        handled += tick.handled
+    assert handled == 4
+
+
+async def test_a_failing_job_writes_nothing_is_tried_again_and_is_set_aside_at_last(
+    database: Database, workspace_id: UUID, urls: Urls
+) -> None:
+    async def fail(tx: Tx, _payload: Payload) -> None:
+        await tx.execute("INSERT INTO app.throttle VALUES ('half done', app.now())")
+        raise ValueError("no luck")
+
+    await _enqueue(database, workspace_id, {})
+    loop = JobLoop(database, {"count": fail})
+    for attempt in range(jobs.MOST_ATTEMPTS):
+        await move_clock(urls, f"{attempt * 2} hours")
+        assert (await loop.tick()).handled == 1
+        assert (await loop.tick()).handled == 0
+    async with database.transaction(workspace_id) as tx:
+        rows = await tx.fetch_tuples("SELECT attempts, last_error, failed_at IS NOT NULL FROM app.job")
+        assert rows == [(jobs.MOST_ATTEMPTS, "ValueError: no luck", True)]
+        assert await tx.fetch_value("SELECT count(*) FROM app.throttle") == 0
+
+
+async def test_a_key_is_one_job(database: Database, workspace_id: UUID) -> None:
+    await asyncio.gather(*(_enqueue(database, workspace_id, {"n": n}, key="nightly") for n in range(5)))
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.job") == 1
+
+
+async def test_a_strangers_jobs_are_invisible(
+    database: Database, workspace_id: UUID, strangers_workspace_id: UUID
+) -> None:
+    await _enqueue(database, workspace_id, {})
+    async with database.transaction(strangers_workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.job") == 0
+
+
+async def test_a_notice_wakes_a_loop_at_once(database: Database, workspace_id: UUID, urls: Urls) -> None:
+    woken = asyncio.Event()
+
+    async def count(_tx: Tx, _payload: Payload) -> None:
+        woken.set()
+
+    worker = Worker([JobLoop(database, {"count": count})], urls.application)
+    running = asyncio.create_task(worker.run())
+    async with database.transaction(workspace_id) as tx:
+        await jobs.enqueue(tx, "count", {}, after=timedelta(0))
+    await asyncio.wait_for(woken.wait(), 5)
+    worker.stop()
+    await asyncio.wait_for(running, 5)
