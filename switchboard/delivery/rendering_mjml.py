@@ -69,9 +69,9 @@ _VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "source",
 _COMPONENTS = _CONTAINERS | _LEAVES
 _REFUSED = {
     "mj-include": "Files cannot be included: paste the part here.",
-    "script": "Scripts do not run in mail: take <script> out.",
+    "script": "Scripts do not run in mail: take the script out.",
     "link": "Style sheets cannot be linked in mail: put the rules into <mj-style>.",
-    "iframe": "Frames are not shown in mail: take <iframe> out.",
+    "iframe": "Frames are not shown in mail: take the frame out.",
     "form": "Forms do not work in mail: link to a page instead.",
 }
 

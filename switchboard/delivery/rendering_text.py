@@ -138,8 +138,9 @@ class _TextReader(HTMLParser):
 
     def _break(self, wanted: int) -> None:
         tail = self._find_tail()
-        if tail:
-            self._pieces.append("\n" * max(wanted - (len(tail) - len(tail.rstrip("\n"))), 0))
+        missing = wanted - (len(tail) - len(tail.rstrip("\n")))
+        if tail and missing > 0:
+            self._pieces.append("\n" * missing)
 
     def _find_tail(self) -> str:
         """The end of what is written, looking through loops and conditions: they write nothing themselves."""
@@ -147,6 +148,6 @@ class _TextReader(HTMLParser):
         for piece in reversed(self._pieces):
             if not self._tags.get(piece, "").startswith("{%"):
                 tail = piece + tail
-            if tail.strip("\n"):
+            if tail.strip("\n") or len(tail) >= 2:
                 break
         return tail

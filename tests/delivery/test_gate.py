@@ -54,7 +54,7 @@ HEEDED: dict[Purpose, tuple[str, ...]] = {
     "reply": ("suppressed", "opted_out", "too_late"),
     "page": ("suppressed", "opted_out", "too_late"),
 }
-ACTIONS: dict[str, Action] = {name: "drop" for name in BLOCKERS}
+ACTIONS: dict[str, Action] = dict.fromkeys(BLOCKERS, "drop")
 ACTIONS |= {"quiet_hours": "defer", "frequency_cap": "defer"}
 
 
