@@ -74,6 +74,25 @@ def work(
     run_work(settings, database_url, [name.strip() for name in queues.split(",") if name.strip()])
 
 
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False) -> None:
+    """Look at everything this instance stands on; exit code 1 when something is wrong."""
+    from switchboard.accounts.command_line import application_url, print_json
+    from switchboard.kernel.settings import load_settings
+    from switchboard.ops.doctor import examine
+
+    settings = load_settings()
+    findings = examine(settings, application_url(settings))
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            advice = f"\n          {finding.advice}" if finding.advice else ""
+            typer.echo(f"{finding.verdict:8}  {finding.subject}: {finding.detail}{advice}")
+    if any(finding.verdict == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Run a command. Exit code 2 for a wrong call or setting, 1 for whatever else was refused."""
     mount(app, sys.argv[1:])

@@ -81,7 +81,7 @@ def _plan(settings: Settings, prepared: _Prepared, *, demo: bool) -> Supervision
     if settings.run_queue_consumers:
         children.append(ChildPlan("work", [*program, "work"], environment, stop_seconds))
     if demo:
-        children.append(ChildPlan("demo", [*program, "demo", "--wait"], environment, 5.0))
+        children.append(ChildPlan("demo", [*program, "demo", "--wait"], environment, 5.0, once=True))
     announcement = _announcement(settings, prepared.first_owner)
     return SupervisionPlan(children, Readiness(settings.host, settings.port, announcement), prepared.postgres)
 

@@ -12,7 +12,7 @@ PERSONAL_KEYS = frozenset(
     {"email", "phone", "name", "address", "recipient", "subject", "body", "payload", "password", "token"}
 )
 REDACTED = "[redacted]"
-_EMAIL = re.compile(r"[^\s<>@\"']+@[^\s<>@\"']+")
+_EMAIL = re.compile(r"[^\s<>@\"',;()]+@[^\s<>@\"',;()]+")
 _PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
 
 

@@ -1,0 +1,42 @@
+"""Settings: every wrong one is named at once, and secrets may come from files."""
+
+from pathlib import Path
+
+import pytest
+
+from switchboard.kernel.errors import ConfigurationError
+from switchboard.kernel.settings import load_settings
+
+
+def test_without_any_setting_the_defaults_run_on_this_machine() -> None:
+    settings = load_settings({})
+    assert (settings.port, settings.public_url, settings.inbound_port) == (8000, "http://127.0.0.1:8000", 8025)
+    assert settings.database_url is None
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    wrong = {"PORT": "eighty", "DATABASE_URL": "mysql://x", "LOG_LEVEL": "loud", "APP_URL": "example.com"}
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(wrong)
+    assert sorted(problem.field for problem in caught.value.problems) == sorted(wrong)
+
+
+def test_settings_that_belong_together_are_asked_for_together() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"EMAIL_PROVIDER": "SMTP", "SMTP_USER": "me"})
+    assert [problem.field for problem in caught.value.problems] == ["SMTP_HOST", "SMTP_PASSWORD"]
+
+
+def test_a_secret_comes_from_its_file_and_never_shows_itself(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hunter2hunter2\n")
+    settings = load_settings({"SMTP_PASSWORD_FILE": str(secret)})
+    assert settings.smtp_password is not None
+    assert settings.smtp_password.get_secret_value() == "hunter2hunter2"
+    assert "hunter2" not in repr(settings)
+
+
+def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"APP_SECRET_FILE": str(tmp_path / "missing")})
+    assert [problem.field for problem in caught.value.problems] == ["APP_SECRET_FILE"]

@@ -1,0 +1,33 @@
+"""The doctor names what is wrong and what to do."""
+
+from pathlib import Path
+
+from switchboard.kernel.settings import Settings, load_settings
+from switchboard.ops.doctor import examine
+from tests.conftest import Urls
+
+
+def _settings(home: Path, **more: str) -> Settings:
+    return load_settings({"SWITCHBOARD_HOME": str(home), "SMTP_IN_PORT": "1", **more})
+
+
+def test_a_healthy_database_is_said_to_be_healthy(urls: Urls, tmp_path: Path) -> None:
+    found = {finding.subject: finding for finding in examine(_settings(tmp_path), urls.application)}
+    assert found["database"].verdict == "ok"
+    assert found["database"].detail == "Postgres 18.6, schema up to date"
+    assert found["pg_trgm"].verdict == found["vector"].verdict == found["clock"].verdict == "ok"
+    assert found["mail in"].verdict == "warning"
+    assert "switchboard work --queues smtp-in" in found["mail in"].advice
+
+
+def test_a_role_that_row_security_does_not_hold_is_bad(urls: Urls, tmp_path: Path) -> None:
+    finding = examine(_settings(tmp_path), urls.superuser)[0]
+    assert (finding.subject, finding.verdict) == ("database", "bad")
+    assert "can bypass row-level security" in finding.detail
+
+
+def test_an_unreachable_database_and_mail_server_are_both_named(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, EMAIL_PROVIDER="smtp", SMTP_HOST="127.0.0.1", SMTP_PORT="1")
+    found = {finding.subject: finding for finding in examine(settings, "postgresql://127.0.0.1:1/none")}
+    assert found["database"].verdict == found["mail out"].verdict == "bad"
+    assert "127.0.0.1:1" in found["mail out"].detail
