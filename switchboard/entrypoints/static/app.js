@@ -55,7 +55,6 @@ function toast({ text, kind = "ok", undo }) {
     form.setAttribute("hx-replace-url", "true");
     const token = Object.assign(make("input"), { type: "hidden", name: "csrf_token", value: app()?.dataset.csrf ?? "" });
     form.append(token, make("button", "button small", "Undo"));
-    form.addEventListener("submit", () => setTimeout(() => box.remove()));
     box.append(form, make("span", "toast-bar"));
   }
   $("#toasts").append(box);
@@ -65,6 +64,7 @@ function toast({ text, kind = "ok", undo }) {
 }
 function raiseToasts() {
   const region = $("#toasts");
+  while (region?.children.length > 3) region.firstChild.remove();
   if (!region?.showPopover || !region.children.length) return;
   // Shown anew, so that it lies above a dialog that was opened after it.
   if (region.matches(":popover-open")) region.hidePopover();
@@ -87,6 +87,11 @@ function adoptToasts() {
   }
   raiseToasts();
 }
+document.addEventListener("submit", (event) => {
+  const box = event.target.closest(".toast");
+  // After the event, for the form must still be in the page while it is sent.
+  if (box) setTimeout(() => box.remove());
+});
 document.addEventListener("toast", (event) => toast(event.detail));
 
 /* Times. */

@@ -69,7 +69,8 @@ export function start({ $, $$, app, icon, make }) {
   }
   function show(results, query) {
     $("#palette-list").replaceChildren(...results.map(row));
-    if (!results.length) $("#palette-list").append(make("div", "palette-none", query.length < 2 ? "Type to search." : `Nothing matches “${query}”.`));
+    $("#palette-list").hidden = !results.length;
+    $("#palette-none").textContent = results.length ? "" : `Nothing matches “${query}”.`;
     choose(0);
   }
   function choose(place) {
