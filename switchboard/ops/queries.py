@@ -22,7 +22,8 @@ class QueueLag:
 _LAGS = f"""
 SELECT name, depth, coalesce(extract(epoch FROM app.now() - oldest), 0)::float8 AS lag_seconds FROM (
     SELECT 'signals' AS name, count(*) AS depth, min(due_at) AS oldest FROM (
-        SELECT due_at FROM app.signal_due WHERE due_at <= app.now() ORDER BY due_at LIMIT {MOST_COUNTED}) AS due
+        SELECT due_at FROM app.signal_due WHERE due_at <= app.now()
+        ORDER BY (import_id IS NOT NULL), due_at LIMIT {MOST_COUNTED}) AS due
     UNION ALL
     SELECT 'steps', count(*), min(due_at) FROM (
         SELECT due_at FROM app.run WHERE due_at <= app.now() ORDER BY due_at LIMIT {MOST_COUNTED}) AS due
