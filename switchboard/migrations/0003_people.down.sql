@@ -3,4 +3,7 @@ DROP TABLE app.merge_suggestion;
 DROP TABLE app.merge;
 DROP TABLE app.consent;
 DROP TABLE app.identity;
+DROP TABLE app.contact_search;
+DROP FUNCTION app.search_ids();
+DROP FUNCTION app.search_words();
 DROP TABLE app.contact;

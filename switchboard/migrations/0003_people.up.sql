@@ -9,7 +9,8 @@ CREATE TABLE app.contact (
     country text,
     locale text,
     fields jsonb NOT NULL DEFAULT '{}',
-    search_text text NOT NULL DEFAULT '',
+    name_key text NOT NULL DEFAULT '',
+    company_key text NOT NULL DEFAULT '',
     opted_out_at timestamptz,
     merged_into uuid,
     created_at timestamptz NOT NULL DEFAULT app.now(),
@@ -17,10 +18,42 @@ CREATE TABLE app.contact (
 ) WITH (fillfactor = 85);
 CREATE INDEX contact_list ON app.contact (workspace_id, id DESC) WHERE merged_into IS NULL;
 CREATE INDEX contact_merged ON app.contact (merged_into) WHERE merged_into IS NOT NULL;
-CREATE INDEX contact_search ON app.contact USING gin (to_tsvector('simple', search_text));
+-- Who may be the same person is asked only of those whose names sound alike, or who share company and initials.
+CREATE INDEX contact_by_name ON app.contact (workspace_id, name_key) WHERE merged_into IS NULL AND name_key <> '';
+CREATE INDEX contact_by_company ON app.contact (workspace_id, company_key) WHERE merged_into IS NULL AND company_key <> '';
 ALTER TABLE app.contact ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.contact FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.contact USING (workspace_id = app.workspace_id());
+
+-- What a transaction searches for: words, or the contacts whose row it writes.
+CREATE FUNCTION app.search_words() RETURNS tsquery
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN nullif(current_setting('app.search_words', true), '')::tsquery;
+
+CREATE FUNCTION app.search_ids() RETURNS uuid[]
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN nullif(current_setting('app.search_ids', true), '')::uuid[];
+
+-- What a contact is found by: lower-case words of letters and digits, one blank between them.
+CREATE TABLE app.contact_search (
+    contact_id uuid PRIMARY KEY REFERENCES app.contact (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    workspace_id uuid NOT NULL,
+    words text NOT NULL
+);
+CREATE INDEX contact_search_words ON app.contact_search USING gin (array_to_tsvector(string_to_array(words, ' ')));
+ALTER TABLE app.contact_search ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.contact_search FORCE ROW LEVEL SECURITY;
+-- Postgres keeps text search off an index wherever a row security policy must be checked first, because its operators
+-- are not leak-proof. So the search itself is part of the policy: then both are checked by the same index scan.
+CREATE POLICY found ON app.contact_search FOR SELECT USING (
+    workspace_id = app.workspace_id()
+    AND (
+        array_to_tsvector(string_to_array(words, ' ')) @@ app.search_words()
+        OR contact_id = ANY (app.search_ids())
+    )
+);
+CREATE POLICY added ON app.contact_search FOR INSERT WITH CHECK (workspace_id = app.workspace_id());
+CREATE POLICY changed ON app.contact_search FOR UPDATE USING (workspace_id = app.workspace_id());
 
 CREATE TABLE app.identity (
     id uuid PRIMARY KEY,
@@ -30,6 +63,7 @@ CREATE TABLE app.identity (
     value text NOT NULL,
     raw text NOT NULL,
     is_shared boolean NOT NULL DEFAULT false,
+    rank smallint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT app.now()
 );
 -- One address identifies one contact, unless people are known to share it (a family phone, a front desk).
@@ -95,6 +129,7 @@ CREATE TABLE app.note (
     contact_id uuid NOT NULL REFERENCES app.contact (id) ON DELETE CASCADE,
     author_id uuid NOT NULL,
     body text NOT NULL CHECK (length(body) BETWEEN 1 AND 20000),
+    is_call boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT app.now()
 );
 CREATE INDEX note_by_contact ON app.note (contact_id, id DESC);

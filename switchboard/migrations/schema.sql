@@ -113,7 +113,7 @@ CREATE TABLE app.assignment (
 ) WITH (fillfactor=80);
 ALTER TABLE app.assignment ADD CONSTRAINT assignment_pkey PRIMARY KEY (subject_id);
 ALTER TABLE app.assignment ADD CONSTRAINT assignment_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'offered'::text, 'accepted'::text, 'released'::text])));
-CREATE INDEX assignment_by_contact ON app.assignment USING btree (workspace_id, contact_id, updated_at DESC) WHERE (owner_id IS NOT NULL);
+CREATE INDEX assignment_by_contact ON app.assignment USING btree (workspace_id, contact_id, updated_at DESC) WHERE (contact_id IS NOT NULL);
 CREATE INDEX assignment_load ON app.assignment USING btree (workspace_id, owner_id) WHERE (state = ANY (ARRAY['offered'::text, 'accepted'::text]));
 CREATE INDEX assignment_offered ON app.assignment USING btree (workspace_id, offered_at) WHERE (state = 'offered'::text);
 CREATE INDEX assignment_waiting ON app.assignment USING btree (workspace_id, rota_id, waiting_since, subject_id) WHERE (state = 'waiting'::text);
@@ -315,14 +315,16 @@ ALTER TABLE app.flow_entry FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.flow_entry AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
 
 CREATE TABLE app.flow_tally (
+    workspace_id uuid NOT NULL,
     flow_id uuid NOT NULL,
     version integer NOT NULL,
     step integer NOT NULL,
     outcome text NOT NULL,
-    workspace_id uuid NOT NULL,
+    day date NOT NULL,
     runs bigint NOT NULL
-) WITH (fillfactor=50);
-ALTER TABLE app.flow_tally ADD CONSTRAINT flow_tally_pkey PRIMARY KEY (flow_id, version, step, outcome);
+);
+CREATE INDEX flow_tally_by_step ON app.flow_tally USING btree (flow_id, version, step, outcome);
+CREATE INDEX flow_tally_whole ON app.flow_tally USING btree (workspace_id, flow_id, day) WHERE (step = '-1'::integer);
 ALTER TABLE app.flow_tally ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.flow_tally FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.flow_tally AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
@@ -369,9 +371,14 @@ CREATE TABLE app.import (
     file_name text NOT NULL,
     size_bytes bigint NOT NULL,
     state text NOT NULL,
+    encoding text,
+    delimiter text,
+    sample jsonb DEFAULT '{}'::jsonb NOT NULL,
+    headers_key text,
     columns jsonb DEFAULT '{}'::jsonb NOT NULL,
     rows_total integer,
     rows_read integer DEFAULT 0 NOT NULL,
+    is_read boolean DEFAULT false NOT NULL,
     rows_new integer DEFAULT 0 NOT NULL,
     rows_updated integer DEFAULT 0 NOT NULL,
     rows_duplicate integer DEFAULT 0 NOT NULL,
@@ -383,8 +390,8 @@ CREATE TABLE app.import (
 );
 ALTER TABLE app.import ADD CONSTRAINT import_pkey PRIMARY KEY (id);
 ALTER TABLE app.import ADD CONSTRAINT import_source_id_fkey FOREIGN KEY (source_id) REFERENCES app.source(id) ON DELETE CASCADE;
-ALTER TABLE app.import ADD CONSTRAINT import_state_check CHECK ((state = ANY (ARRAY['uploaded'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])));
-CREATE INDEX import_by_source ON app.import USING btree (source_id);
+ALTER TABLE app.import ADD CONSTRAINT import_state_check CHECK ((state = ANY (ARRAY['uploaded'::text, 'ready'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])));
+CREATE INDEX import_by_source ON app.import USING btree (source_id, headers_key, id DESC);
 CREATE INDEX import_list ON app.import USING btree (workspace_id, id DESC);
 ALTER TABLE app.import ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.import FORCE ROW LEVEL SECURITY;
@@ -473,18 +480,23 @@ CREATE TABLE app.lead (
     respond_by timestamp with time zone,
     accepted_at timestamp with time zone,
     first_responded_at timestamp with time zone,
-    closed_at timestamp with time zone
+    closed_at timestamp with time zone,
+    joined_into uuid
 ) WITH (fillfactor=80);
 ALTER TABLE app.lead ADD CONSTRAINT lead_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES app.contact(id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE app.lead ADD CONSTRAINT lead_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text));
 ALTER TABLE app.lead ADD CONSTRAINT lead_pkey PRIMARY KEY (id);
+CREATE INDEX lead_answered ON app.lead USING btree (workspace_id, first_responded_at) INCLUDE (created_at) WHERE (first_responded_at IS NOT NULL);
 CREATE INDEX lead_by_contact ON app.lead USING btree (contact_id, id DESC);
 CREATE INDEX lead_by_owner ON app.lead USING btree (workspace_id, owner_id, id DESC);
 CREATE INDEX lead_by_source ON app.lead USING btree (workspace_id, source_id, id DESC);
-CREATE INDEX lead_by_stage ON app.lead USING btree (workspace_id, stage, id DESC);
+CREATE INDEX lead_by_stage ON app.lead USING btree (workspace_id, stage, id DESC) WHERE (NOT is_junk);
+CREATE INDEX lead_closed_list ON app.lead USING btree (workspace_id, id DESC) WHERE ((closed_at IS NOT NULL) AND (NOT is_junk));
+CREATE INDEX lead_junk_list ON app.lead USING btree (workspace_id, id DESC) WHERE is_junk;
 CREATE INDEX lead_list ON app.lead USING btree (workspace_id, id DESC);
 CREATE UNIQUE INDEX lead_open ON app.lead USING btree (workspace_id, contact_id) WHERE (closed_at IS NULL);
-CREATE INDEX lead_unaccepted ON app.lead USING btree (workspace_id, created_at) WHERE ((accepted_at IS NULL) AND (closed_at IS NULL));
+CREATE INDEX lead_open_list ON app.lead USING btree (workspace_id, id DESC) WHERE (closed_at IS NULL);
+CREATE INDEX lead_unaccepted ON app.lead USING btree (workspace_id, id DESC) WHERE ((accepted_at IS NULL) AND (closed_at IS NULL));
 CREATE INDEX lead_unanswered ON app.lead USING btree (workspace_id, respond_by) WHERE ((first_responded_at IS NULL) AND (closed_at IS NULL));
 ALTER TABLE app.lead ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.lead FORCE ROW LEVEL SECURITY;
@@ -763,18 +775,28 @@ CREATE TABLE app.run (
     subject_kind text NOT NULL,
     subject_id uuid NOT NULL,
     contact_id uuid,
+    lead_id uuid,
     step integer DEFAULT 0 NOT NULL,
     revision integer DEFAULT 0 NOT NULL,
+    phase text DEFAULT 'ready'::text NOT NULL,
     due_at timestamp with time zone,
     awaits text,
+    parked text,
+    rounds smallint DEFAULT 0 NOT NULL,
+    depth smallint DEFAULT 0 NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
+    last_error text,
+    event_data jsonb DEFAULT '{}'::jsonb NOT NULL,
     started_at timestamp with time zone DEFAULT app.now() NOT NULL
 ) WITH (fillfactor=80, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+ALTER TABLE app.run ADD CONSTRAINT run_parked_check CHECK ((parked = ANY (ARRAY['paused'::text, 'merged'::text])));
+ALTER TABLE app.run ADD CONSTRAINT run_phase_check CHECK ((phase = ANY (ARRAY['ready'::text, 'waiting'::text, 'woken'::text])));
 ALTER TABLE app.run ADD CONSTRAINT run_pkey PRIMARY KEY (id);
 CREATE INDEX run_by_contact ON app.run USING btree (workspace_id, contact_id) WHERE (contact_id IS NOT NULL);
-CREATE INDEX run_by_step ON app.run USING btree (flow_id, version, step);
-CREATE INDEX run_by_subject ON app.run USING btree (subject_id);
-CREATE INDEX run_due ON app.run USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX run_by_step ON app.run USING btree (flow_id, version, step, id);
+CREATE UNIQUE INDEX run_by_subject ON app.run USING btree (subject_id, flow_id);
+CREATE INDEX run_due ON app.run USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (parked IS NULL));
+CREATE INDEX run_troubled ON app.run USING btree (workspace_id, id) WHERE (attempts > 0);
 ALTER TABLE app.run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.run FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.run AS PERMISSIVE FOR ALL TO PUBLIC USING (((workspace_id = app.workspace_id()) OR app.is_queue_loop()));
@@ -787,6 +809,7 @@ CREATE TABLE app.run_ended (
     subject_kind text NOT NULL,
     subject_id uuid NOT NULL,
     contact_id uuid,
+    lead_id uuid,
     step integer NOT NULL,
     outcome text NOT NULL,
     reason text NOT NULL,
@@ -795,8 +818,10 @@ CREATE TABLE app.run_ended (
 );
 ALTER TABLE app.run_ended ADD CONSTRAINT run_ended_outcome_check CHECK ((outcome = ANY (ARRAY['finished'::text, 'stopped'::text, 'failed'::text])));
 ALTER TABLE app.run_ended ADD CONSTRAINT run_ended_pkey PRIMARY KEY (id);
+CREATE INDEX run_ended_by_contact ON app.run_ended USING btree (workspace_id, contact_id, ended_at DESC) WHERE (contact_id IS NOT NULL);
 CREATE INDEX run_ended_by_flow ON app.run_ended USING btree (flow_id, ended_at DESC);
 CREATE INDEX run_ended_by_subject ON app.run_ended USING btree (subject_id, ended_at DESC);
+CREATE INDEX run_ended_failed ON app.run_ended USING btree (workspace_id, ended_at DESC) WHERE (outcome = 'failed'::text);
 ALTER TABLE app.run_ended ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.run_ended FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.run_ended AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
@@ -838,7 +863,9 @@ CREATE TABLE app.signal (
     workspace_id uuid NOT NULL,
     source_id uuid NOT NULL,
     received_at timestamp with time zone DEFAULT app.now() NOT NULL,
-    payload json NOT NULL
+    payload json NOT NULL,
+    import_id uuid,
+    import_row integer
 ) PARTITION BY RANGE (received_at);
 ALTER TABLE app.signal ADD CONSTRAINT signal_pkey PRIMARY KEY (id, received_at);
 CREATE INDEX signal_by_source ON ONLY app.signal USING btree (source_id, id DESC);
@@ -861,7 +888,7 @@ CREATE TABLE app.signal_due (
     attempts integer DEFAULT 0 NOT NULL
 ) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 ALTER TABLE app.signal_due ADD CONSTRAINT signal_due_pkey PRIMARY KEY (signal_id);
-CREATE INDEX signal_due_order ON app.signal_due USING btree (due_at);
+CREATE INDEX signal_due_order ON app.signal_due USING btree (((import_id IS NOT NULL)), due_at);
 ALTER TABLE app.signal_due ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.signal_due FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.signal_due AS PERMISSIVE FOR ALL TO PUBLIC USING (((workspace_id = app.workspace_id()) OR app.is_queue_loop()));

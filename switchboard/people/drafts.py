@@ -1,0 +1,90 @@
+"""What sightings add to a contact, and what the contact is found by."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from uuid import UUID
+
+from switchboard.people.likeness import company_key, name_key
+from switchboard.people.models import ContactRow, Key
+from switchboard.people.normalising import NormalSighting, fold
+
+LONGEST_WORD = 60
+MOST_WORDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGiven:
+    """What a contact said to marketing on one channel, to be written when it differs from what is known."""
+
+    contact_id: UUID
+    channel: str
+    is_granted: bool
+    proof: str
+
+
+def blank_row(contact_id: UUID) -> ContactRow:
+    """A contact of whom nothing is known yet."""
+    return ContactRow(contact_id, "", "", "", "", None, None, None, {}, None, None)
+
+
+def fold_in(row: ContactRow, sightings: Iterable[NormalSighting]) -> ContactRow:
+    """The contact after these sightings, oldest first.
+
+    What is known stays: only empty columns are filled, the three parts of a name together. Custom fields are answers
+    to a question asked again, so there the newest answer that is not empty counts.
+    """
+    for seen in sightings:
+        if not row.name:
+            row = replace(row, name=seen.name, first_name=seen.first_name, last_name=seen.last_name)
+        if seen.company or seen.country or seen.time_zone or seen.locale:
+            row = replace(
+                row,
+                company=row.company or seen.company,
+                country=row.country or seen.country or None,
+                time_zone=row.time_zone or seen.time_zone or None,
+                locale=row.locale or seen.locale or None,
+            )
+        if seen.fields:
+            row = replace(row, fields={**row.fields, **seen.fields})
+    return row
+
+
+def changed_columns(before: ContactRow, after: ContactRow) -> list[str]:
+    """Names of the columns in which they differ."""
+    return [column.name for column in fields(before) if getattr(before, column.name) != getattr(after, column.name)]
+
+
+def blocking_keys(row: ContactRow) -> tuple[str, str]:
+    """The keys by which contacts who may be the same person are found: of the name, and of company and initials."""
+    return name_key(row.name), company_key(row.company, row.name)
+
+
+def search_words(row: ContactRow, keys: Iterable[Key]) -> str:
+    """The words a contact is found by: of the names, the company, and each address with its parts."""
+    texts = [row.name, row.first_name, row.last_name, row.company]
+    words = [word for text in texts for word in fold(text).split()]
+    for kind, value in keys:
+        words += _digits_of_phone(value) if kind == "phone" else fold(value).split()
+    return " ".join(list(dict.fromkeys(word[:LONGEST_WORD] for word in words))[:MOST_WORDS])
+
+
+def given_consents(contact_ids: Sequence[UUID | None], seen: Sequence[NormalSighting]) -> list[ConsentGiven]:
+    """The last word of each contact on each channel.
+
+    A yes counts for the channels whose addresses came with it, a no for all.
+    """
+    last: dict[tuple[UUID, str], ConsentGiven] = {}
+    for contact_id, sighting in zip(contact_ids, seen, strict=True):
+        if contact_id is None or sighting.consent is None:
+            continue
+        channels = {address.key[0] for address in sighting.addresses} if sighting.consent else {"email", "phone"}
+        proof = sighting.consent_text or "As the source sent it"
+        for channel in channels:
+            last[contact_id, channel] = ConsentGiven(contact_id, channel, sighting.consent, proof)
+    return [last[key] for key in sorted(last)]
+
+
+def _digits_of_phone(value: str) -> list[str]:
+    # People look a number up by its end or as they dial it at home, so it is found with and without the prefix.
+    digits = value.removeprefix("+")
+    return [digits, *(digits[count:] for count in (1, 2, 3) if len(digits) - count >= 6)]

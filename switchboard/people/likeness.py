@@ -1,0 +1,135 @@
+"""How alike two names are, and the keys by which alike contacts are found without comparing all with all."""
+
+import re
+from functools import lru_cache
+
+from rapidfuzz import fuzz
+
+from switchboard.people.normalising import fold
+
+ALIKE = 86
+LONGEST_KEY = 100
+
+# Each line is one name and what people who bear it are called for short.
+_SHORT_NAMES = """
+alexander alex sasha alec xander
+alexandra alex sandra sasha lexi
+andrew andy drew
+anthony tony
+antonio tony toni
+barbara barb barbie
+benjamin ben benny
+catherine cathy kate katie cat
+charles charlie chuck
+christian chris
+christina chris tina christy
+christopher chris kit
+daniel dan danny
+david dave
+deborah debbie deb
+dorothy dot dolly
+edward ed eddie ted ned
+elizabeth liz lizzie beth betty eliza lisa
+frances fran
+francis frank
+francisco paco pancho
+frederick fred freddie
+gabriel gabe
+gregory greg
+guadalupe lupe
+henry harry hank
+ignacio nacho
+james jim jimmy jamie
+jennifer jen jenny
+johannes hannes
+john johnny jack
+jonathan jon
+jose pepe
+joseph joe joey
+joshua josh
+katherine kathy kate katie kat
+kenneth ken kenny
+lawrence larry
+leonard leo len lenny
+margaret maggie peggy meg greta
+matthew matt
+maximilian max
+michael mike mick mickey
+mohammed mohamed muhammad mohammad
+nathaniel nate nathan
+nicholas nick nico
+pamela pam
+patricia pat patty tricia
+patrick pat paddy
+peter pete
+philip phil
+raymond ray
+rebecca becky becca
+richard rick dick rich ricky
+robert bob rob bobby robbie bert
+ronald ron ronnie
+samuel sam sammy
+samantha sam
+stephen steve stevie
+susan sue susie
+theodore theo ted teddy
+thomas tom tommy
+timothy tim timmy
+valentina tina
+victoria vicky tori
+vincent vince
+william bill will billy willy liam
+""".strip().splitlines()
+
+
+def _read_short_names() -> dict[str, frozenset[str]]:
+    names: dict[str, set[str]] = {}
+    for line in _SHORT_NAMES:
+        full, *shorts = line.split()
+        for short in shorts:
+            names.setdefault(short, set()).add(full)
+    return {short: frozenset(full) for short, full in names.items()}
+
+
+_FULL_NAMES = _read_short_names()
+_FOREIGN_SOUNDS = (("ph", "f"), ("ck", "k"), ("c", "k"), ("z", "s"), ("th", "t"))
+_SILENT = re.compile(r"(?<=.)[aeiouyhw]")
+_REPEATED = re.compile(r"(.)\1+")
+
+
+def name_likeness(first: str, second: str) -> int:
+    """0 to 100 for two folded names, in whatever order their words stand; a short name counts as its full one."""
+    if not first or not second:
+        return 0
+    return round(max(fuzz.token_sort_ratio(a, b) for a in full_forms(first) for b in full_forms(second)))
+
+
+@lru_cache(maxsize=20_000)
+def full_forms(folded: str) -> tuple[str, ...]:
+    """A folded name as it is, and with a short first name spelt out: `bob smith`, `robert smith`."""
+    first, _, rest = folded.partition(" ")
+    return (folded, *(f"{full} {rest}".strip() for full in sorted(_FULL_NAMES.get(first, ()))))
+
+
+def is_short_for(first: str, second: str) -> bool:
+    """Whether the first names differ, and one is short for the other: `bob smith` and `robert smith`."""
+    a, b = first.partition(" ")[0], second.partition(" ")[0]
+    return a != b and (b in _FULL_NAMES.get(a, ()) or a in _FULL_NAMES.get(b, ()))
+
+
+def name_key(name: str) -> str:
+    """Equal for names that sound alike, whatever the order of their words; empty for a name of one word or none."""
+    words = full_forms(fold(name))[-1].split()
+    return " ".join(sorted(_sound(word) for word in words))[:LONGEST_KEY] if len(words) > 1 else ""
+
+
+def company_key(company: str, name: str) -> str:
+    """Equal for people of one company whose initials agree; empty without a company or a name."""
+    company, words = fold(company), full_forms(fold(name))[-1].split()
+    return f"{company}|{''.join(sorted(word[0] for word in words))}"[:LONGEST_KEY] if company and words else ""
+
+
+def _sound(word: str) -> str:
+    for sound, plain in _FOREIGN_SOUNDS:
+        word = word.replace(sound, plain)
+    return _REPEATED.sub(r"\1", _SILENT.sub("", word))

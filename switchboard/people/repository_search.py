@@ -1,0 +1,79 @@
+"""The statements that find contacts by words, and keep the words."""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from switchboard.kernel.db import Tx
+
+TYPO_LIKENESS = 0.5
+
+
+async def insert_words(tx: Tx, words: Mapping[UUID, str]) -> None:
+    """Write the words of new contacts."""
+    # Adds rows; the primary key and the index contact_search_words are touched.
+    await tx.execute(
+        """
+        INSERT INTO app.contact_search (contact_id, workspace_id, words)
+        SELECT contact_id, %s, words FROM unnest(%s::uuid[], %s::text[]) AS new (contact_id, words)
+        """,
+        (tx.workspace_id, list(words), list(words.values())),
+    )
+
+
+async def upsert_words(tx: Tx, words: Mapping[UUID, str]) -> None:
+    """Write the words of contacts that may have some already."""
+    # Lets this transaction see the rows it is about to write; no table is read.
+    await tx.execute("SELECT set_config('app.search_ids', %s::uuid[]::text, true)", (list(words),))
+    # By primary key.
+    await tx.execute(
+        """
+        INSERT INTO app.contact_search AS s (contact_id, workspace_id, words)
+        SELECT contact_id, %s, words FROM unnest(%s::uuid[], %s::text[]) AS new (contact_id, words)
+        ON CONFLICT (contact_id) DO UPDATE SET words = excluded.words WHERE s.words <> excluded.words
+        """,
+        (tx.workspace_id, list(words), list(words.values())),
+    )
+    # And no longer, lest a later search of this transaction finds them unasked; no table is read.
+    await tx.execute("SELECT set_config('app.search_ids', '', true)")
+
+
+async def find_by_words(tx: Tx, words: Collection[str], before: UUID | None, limit: int) -> list[UUID]:
+    """Contacts that have a word beginning with each of these, newest first."""
+    query = " & ".join(f"'{word}':*" for word in words)
+    # Says what is searched for; no table is read.
+    await tx.execute("SELECT set_config('app.search_words', %s, true)", (query,))
+    return await _found(tx, before, limit)
+
+
+async def find_by_likeness(tx: Tx, text: str, before: UUID | None, limit: int) -> list[UUID]:
+    """Contacts whose words are nearly these, newest first; none where Postgres lacks pg_trgm."""
+    # One row of the catalog.
+    if not await tx.fetch_value("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')"):
+        return []
+    # Says what is searched for and how alike it must be; no table is read.
+    await tx.execute(
+        """
+        SELECT set_config('app.search_words', '', true), set_config('app.search_typo', %s, true),
+               set_config('pg_trgm.word_similarity_threshold', %s, true)
+        """,
+        (text, str(TYPO_LIKENESS)),
+    )
+    found = await _found(tx, before, limit)
+    # Ends the search by likeness; no table is read.
+    await tx.execute("SELECT set_config('app.search_typo', '', true)")
+    return found
+
+
+async def _found(tx: Tx, before: UUID | None, limit: int) -> list[UUID]:
+    # The policy of contact_search does the search by its indexes; contacts merged away are left out by primary key.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT s.contact_id FROM app.contact_search s JOIN app.contact c ON c.id = s.contact_id
+        WHERE s.workspace_id = %s AND c.merged_into IS NULL AND (%s::uuid IS NULL OR s.contact_id < %s)
+        ORDER BY s.contact_id DESC LIMIT %s
+        """,
+        (tx.workspace_id, before, before, limit),
+    )
+    # Ends the search; no table is read.
+    await tx.execute("SELECT set_config('app.search_words', '', true)")
+    return [row[0] for row in rows]
