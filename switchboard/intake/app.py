@@ -5,13 +5,16 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 import msgspec
+from prometheus_client import Histogram
 from starlette.types import Receive, Scope, Send
 
 from switchboard.intake.batcher import Batcher
 from switchboard.intake.doors import Doors
+from switchboard.intake.errors import PostOnlyError
 from switchboard.intake.formats.base import InboundRequest
 from switchboard.intake.formats.bodies import media_type
 from switchboard.intake.formats.dedupe import dedupe_key
@@ -19,6 +22,7 @@ from switchboard.intake.formats.forms import FORM_TYPE, MULTIPART_TYPE
 from switchboard.intake.formats.payloads import DEFAULT_LIMITS, Payload
 from switchboard.intake.formats.webform import find_redirect
 from switchboard.intake.models import Accepted, Door, NewSignal
+from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.errors import (
     InvalidError,
     Problem,
@@ -28,7 +32,7 @@ from switchboard.kernel.errors import (
 )
 from switchboard.kernel.http import error_headers, problem_body
 from switchboard.kernel.ids import new_id
-from switchboard.kernel.telemetry import SIGNALS
+from switchboard.kernel.telemetry import REQUEST_SECONDS, SIGNALS
 
 PREFIX = "/in/"
 LONGEST_IDEMPOTENCY_KEY = 255
@@ -47,6 +51,10 @@ _PREFLIGHT_HEADERS = (
     (b"access-control-max-age", b"86400"),
 )
 _THANKS = "/thanks"
+_ACCEPTED, _DUPLICATE = SIGNALS.labels("accepted"), SIGNALS.labels("duplicate")
+
+# What a sender may make up must not become a series each.
+_METHODS = frozenset({"POST", "GET", "OPTIONS"})
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -60,11 +68,13 @@ class IntakeApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        started = monotonic_seconds()
         try:
             status, headers, body = await self._answer(scope, receive)
         except SwitchboardError as error:
             SIGNALS.labels("refused").inc()
             status, headers, body = _problem(error)
+        _seconds(scope["method"], status).observe(monotonic_seconds() - started)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -76,7 +86,7 @@ class IntakeApp:
         if method == "GET":
             return await self._shake_hands(token, scope["query_string"])
         if method != "POST":
-            raise _method_not_allowed()
+            raise PostOnlyError
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         door = await self._doors.find(token)
         body = await read_bytes(receive, headers, DEFAULT_LIMITS.batch_bytes)
@@ -85,15 +95,15 @@ class IntakeApp:
     async def _take(
         self, door: Door, scope: Scope, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Headers, bytes]:
-        if door.signing_secret:
-            door.format.verify(_inbound_request(scope, headers, body), door.signing_secret)
+        if door.signing_secret or door.format.secret_use == "required":  # noqa: S105 - it says whether there is one.
+            door.format.verify(_inbound_request(scope, headers, body), door.signing_secret or "")
         content_type = headers.get("content-type", "")
         payloads = door.format.split(body, content_type)
         signals = new_signals(door, payloads, headers.get("idempotency-key", ""))
         answers = await self._batcher.accept(signals)
         duplicates = sum(answer.is_duplicate for answer in answers)
-        SIGNALS.labels("accepted").inc(len(answers) - duplicates)
-        SIGNALS.labels("duplicate").inc(duplicates)
+        _ACCEPTED.inc(len(answers) - duplicates)
+        _DUPLICATE.inc(duplicates)
         if _is_browser_form(content_type, headers):
             return _see_other(find_redirect(payloads[0].value, door.redirect_hosts) or _THANKS)
         return 202, _JSON_HEADERS, _receipt(answers, duplicates)
@@ -101,9 +111,10 @@ class IntakeApp:
     async def _shake_hands(self, token: str, query_string: bytes) -> tuple[int, Headers, bytes]:
         door = await self._doors.find(token)
         query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
-        text = door.format.handshake(query, door.signing_secret or "")
+        # The vendor is told the token as its verify token: who knows it may send here anyway.
+        text = door.format.handshake(query, token)
         if text is None:
-            raise _method_not_allowed()
+            raise PostOnlyError
         return 200, ((b"content-type", b"text/plain; charset=utf-8"),), text.encode()
 
 
@@ -145,6 +156,12 @@ def _too_large(most: int) -> TooLargeError:
     return TooLargeError(f"The body is over {most:,} bytes; send less at a time.", data={"limit_bytes": most})
 
 
+@lru_cache(maxsize=100)
+def _seconds(method: str, status: int) -> Histogram:
+    """The histogram's child, looked up once: finding it costs more than observing."""
+    return REQUEST_SECONDS.labels("in", method if method in _METHODS else "other", str(status))
+
+
 def _inbound_request(scope: Scope, headers: Mapping[str, str], body: bytes) -> InboundRequest:
     scheme = headers.get("x-forwarded-proto", scope.get("scheme", "http"))
     query = scope["query_string"].decode("latin-1")
@@ -171,12 +188,8 @@ def _see_other(target: str) -> tuple[int, Headers, bytes]:
     return 303, ((b"location", target.encode()), (b"cache-control", b"no-store")), b""
 
 
-def _method_not_allowed() -> SwitchboardError:
-    error = SwitchboardError("Send signals to this address with POST.")
-    error.status, error.code = 405, "method_not_allowed"
-    return error
-
-
 def _problem(error: SwitchboardError) -> tuple[int, Headers, bytes]:
     extra = tuple((name.lower().encode(), value.encode()) for name, value in error_headers(error).items())
+    if isinstance(error, PostOnlyError):
+        extra += ((b"allow", b"POST, OPTIONS"),)
     return error.status, (*_PROBLEM_HEADERS, *extra), msgspec.json.encode(problem_body(error))

@@ -11,15 +11,23 @@ from dataclasses import dataclass
 from itertools import groupby
 from uuid import UUID
 
+import psycopg
+import structlog
+
 from switchboard.intake import repository
 from switchboard.intake.errors import IntakeFullError
 from switchboard.intake.models import Accepted, NewSignal
 from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.errors import InvalidError, UnavailableError
 from switchboard.kernel.queues import wake
 
 MOST_ROWS = 500
 FLUSHERS = 2
 QUEUE = "signals"
+RETRY_AFTER_SECONDS = 2
+_NOT_STORED = "The signals could not be stored. Nothing was taken; send them again shortly."
+
+log = structlog.get_logger()
 
 _Key = tuple[UUID, UUID]
 
@@ -102,6 +110,13 @@ class Batcher:
     async def _flush(self, batch: list[_Request]) -> None:
         try:
             stored = await self._store([signal for request in batch for signal in request.signals])
+        except psycopg.DataError as error:
+            await self._flush_apart(batch, error)
+            return
+        except psycopg.Error as error:
+            log.warning("intake.commit_failed", exc_info=error)
+            _refuse(batch, UnavailableError(_NOT_STORED, retry_after_seconds=RETRY_AFTER_SECONDS))
+            return
         except Exception as error:  # noqa: BLE001 whoever waits is told, whatever it was
             _refuse(batch, error)
             return
@@ -110,6 +125,15 @@ class Batcher:
             answers = [_answer(signal, stored, taken) for signal in request.signals]
             if not request.answer.done():
                 request.answer.set_result(answers)
+
+    async def _flush_apart(self, batch: list[_Request], error: psycopg.DataError) -> None:
+        """One request holds what Postgres cannot keep: the others of its batch must not suffer for it."""
+        if len(batch) == 1:
+            log.warning("intake.payload_refused", exc_info=error)
+            _refuse(batch, InvalidError("Something in the body cannot be stored. Send it without unusual characters."))
+            return
+        for request in batch:
+            await self._flush([request])
 
     async def _store(self, signals: list[NewSignal]) -> dict[_Key, UUID]:
         """Commit the signals; returns the id that now stands behind each (source, key)."""

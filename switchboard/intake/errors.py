@@ -1,6 +1,6 @@
 """What can go wrong at the door."""
 
-from switchboard.kernel.errors import ConflictError, NotFoundError, UnavailableError
+from switchboard.kernel.errors import ConflictError, NotFoundError, SwitchboardError, UnavailableError
 
 
 class UnknownTokenError(NotFoundError):
@@ -10,6 +10,43 @@ class UnknownTokenError(NotFoundError):
 
     def __init__(self) -> None:
         super().__init__("There is no source at this address. Copy the address from the source's page.")
+
+
+class PostOnlyError(SwitchboardError):
+    """Another method than POST on an intake address."""
+
+    code = "method_not_allowed"
+    status = 405
+
+    def __init__(self) -> None:
+        super().__init__("Send signals to this address with POST.")
+
+
+class SignalMissingError(NotFoundError):
+    """No such signal in the caller's workspace."""
+
+    code = "signal_missing"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such signal. It may be older than what is kept.")
+
+
+class ImportMissingError(NotFoundError):
+    """No such import in the caller's workspace."""
+
+    code = "import_missing"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such import.")
+
+
+class ImportStateError(ConflictError):
+    """The import has moved on since the page was loaded."""
+
+    code = "import_state"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"This import is {state} by now, so that cannot be done. Load the page again.")
 
 
 class SourceMissingError(NotFoundError):

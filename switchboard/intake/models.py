@@ -44,7 +44,10 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class NewSignal:
-    """One row on its way into the database. `key` is what makes it the same as another for `window_seconds`."""
+    """One row on its way into the database. `key` is what makes it the same as another for `window_seconds`.
+
+    A row of an imported file names the import and its number in the sheet.
+    """
 
     id: UUID
     workspace_id: UUID
@@ -52,6 +55,8 @@ class NewSignal:
     key: UUID
     window_seconds: int
     payload: str
+    import_id: UUID | None = None
+    import_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ SOURCE_COLUMNS = """id, workspace_id, name, format, token, signing_secret, mappi
 _ACCEPT = """
 WITH incoming AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(sources)s::uuid[], %(keys)s::uuid[], %(windows)s::int[],
-                         %(payloads)s::text[])
-        AS new (id, source_id, key, window_seconds, payload)
+                         %(payloads)s::text[], %(imports)s::uuid[], %(import_rows)s::int[])
+        AS new (id, source_id, key, window_seconds, payload, import_id, import_row)
 ), accepted AS (
     INSERT INTO app.signal_key AS known (source_id, key, workspace_id, signal_id, expires_at)
     SELECT source_id, key, %(workspace)s, id, app.now() + make_interval(secs => window_seconds)
@@ -26,12 +26,12 @@ WITH incoming AS (
     WHERE known.expires_at <= app.now()
     RETURNING signal_id
 ), stored AS (
-    INSERT INTO app.signal (id, workspace_id, source_id, received_at, payload)
-    SELECT incoming.id, %(workspace)s, incoming.source_id, app.now(), incoming.payload::json
+    INSERT INTO app.signal (id, workspace_id, source_id, received_at, payload, import_id, import_row)
+    SELECT incoming.id, %(workspace)s, incoming.source_id, app.now(), incoming.payload::json, import_id, import_row
     FROM incoming JOIN accepted ON accepted.signal_id = incoming.id
 ), due AS (
-    INSERT INTO app.signal_due (signal_id, workspace_id, source_id, received_at, due_at)
-    SELECT incoming.id, %(workspace)s, incoming.source_id, app.now(), app.now()
+    INSERT INTO app.signal_due (signal_id, workspace_id, source_id, received_at, due_at, import_id, import_row)
+    SELECT incoming.id, %(workspace)s, incoming.source_id, app.now(), app.now(), import_id, import_row
     FROM incoming JOIN accepted ON accepted.signal_id = incoming.id
 )
 SELECT signal_id FROM accepted
@@ -53,6 +53,8 @@ async def insert_signals(tx: Tx, signals: Sequence[NewSignal]) -> set[UUID]:
             "keys": [signal.key for signal in signals],
             "windows": [signal.window_seconds for signal in signals],
             "payloads": [signal.payload for signal in signals],
+            "imports": [signal.import_id for signal in signals],
+            "import_rows": [signal.import_row for signal in signals],
         },
     )
     return {row[0] for row in rows}
@@ -72,13 +74,13 @@ async def find_signal_ids(tx: Tx, keys: Sequence[tuple[UUID, UUID]]) -> dict[tup
 
 
 async def claim_due(tx: Tx, most: int) -> list[DueSignal]:
-    """Lock the oldest due signals of all workspaces that nobody else has locked."""
+    """Lock the oldest due signals of all workspaces that nobody else has locked; those of files come last."""
     # Walks the index signal_due_order.
     return await tx.fetch_all(
         DueSignal,
         """
         SELECT signal_id, workspace_id, source_id, received_at, import_id, import_row, attempts FROM app.signal_due
-        WHERE due_at <= app.now() ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+        WHERE due_at <= app.now() ORDER BY (import_id IS NOT NULL), due_at LIMIT %s FOR UPDATE SKIP LOCKED
         """,
         (most,),
     )
