@@ -129,6 +129,7 @@ def company_key(company: str, name: str) -> str:
     return f"{company}|{''.join(sorted(word[0] for word in words))}"[:LONGEST_KEY] if company and words else ""
 
 
+@lru_cache(maxsize=20_000)
 def _sound(word: str) -> str:
     for sound, plain in _FOREIGN_SOUNDS:
         word = word.replace(sound, plain)

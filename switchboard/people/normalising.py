@@ -85,7 +85,9 @@ def tidy(text: str, *, longest: int = LONGEST_TEXT) -> str:
         text = unicodedata.normalize("NFC", text)
     if not text.isprintable():
         text = "".join(" " if c.isspace() else c for c in text if c.isspace() or _is_kept(c))
-    return _SPACES.sub(" ", text).strip()[:longest].rstrip()
+    if "  " in text:
+        text = _SPACES.sub(" ", text)
+    return text.strip()[:longest].rstrip()
 
 
 def fold(text: str) -> str:
@@ -94,7 +96,7 @@ def fold(text: str) -> str:
     Idempotent, and empty when there is no letter or digit.
     """
     if text.isascii():
-        return _NOT_A_WORD.sub(" ", text.lower()).strip()
+        return text.lower() if text.isalnum() else _NOT_A_WORD.sub(" ", text.lower()).strip()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", plain.casefold())).strip()
