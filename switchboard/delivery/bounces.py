@@ -77,6 +77,13 @@ def find_bounces(message: Message) -> tuple[Bounce, ...]:
     return found[:MAX_RECIPIENTS]
 
 
+def children_of(part: Message) -> list[Message]:
+    """The parts directly inside a part; none where it holds content of its own."""
+    # Asking for the content of a part that has some may raise, depending on the charset it claims.
+    payload = part.get_payload() if part.is_multipart() else []
+    return [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
+
+
 def _read_reports(parts: list[Message], original: str | None) -> Iterator[Bounce]:
     for part in parts:
         if part.get_content_type() != "message/delivery-status":
@@ -104,7 +111,7 @@ def _read_complaint(parts: list[Message]) -> Iterator[Bounce]:
             returned = _find_returned(parts)
             recipient = _address_in(named) or (_address_in(_field(returned, "To")) if returned else None)
             if recipient is not None:
-                yield Bounce(recipient, "complaint", None, feedback, _find_original_id(None, parts))
+                yield Bounce(recipient, "complaint", None, _clean(feedback), _find_original_id(None, parts))
             return
 
 
@@ -162,10 +169,8 @@ def _find_returned(parts: list[Message]) -> Message | None:
     """The mail that came back, or as much of its header as was sent along."""
     for part in parts:
         kind = part.get_content_type()
-        payload = part.get_payload()
-        if kind == "message/rfc822" and isinstance(payload, list) and payload:
-            inner = payload[0]
-            return inner if isinstance(inner, Message) else None
+        if kind == "message/rfc822" and (inside := children_of(part)):
+            return inside[0]
         if kind == "text/rfc822-headers":
             return message_from_bytes(_bytes_of(part), policy=compat32)
     return None
@@ -174,17 +179,14 @@ def _find_returned(parts: list[Message]) -> Message | None:
 def _walk(message: Message, depth: int = 0) -> Iterator[Message]:
     """Parts from the outside in, not entering mails that came along."""
     yield message
-    payload = message.get_payload()
-    if message.is_multipart() and message.get_content_maintype() == "multipart" and depth < 10:
-        for part in payload if isinstance(payload, list) else ():
-            if isinstance(part, Message):
-                yield from _walk(part, depth + 1)
+    if message.get_content_maintype() == "multipart" and depth < 10:
+        for part in children_of(message):
+            yield from _walk(part, depth + 1)
 
 
 def _blocks_of(part: Message) -> Iterator[Message]:
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        yield from (block for block in payload[: MAX_RECIPIENTS + 1] if isinstance(block, Message))
+    if part.is_multipart():
+        yield from children_of(part)[: MAX_RECIPIENTS + 1]
     else:
         yield message_from_bytes(_bytes_of(part), policy=compat32)
 
@@ -197,13 +199,15 @@ def _text_of(parts: list[Message]) -> str:
 def _bytes_of(part: Message) -> bytes:
     try:
         payload = part.get_payload(decode=True)
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, TypeError):
         return b""
     return payload[:MAX_TEXT] if isinstance(payload, bytes) else b""
 
 
 def _is_from_mail_system(message: Message) -> bool:
-    senders = [address for _, address in getaddresses([_field(message, "From")[:1_000]])]
+    # Comments nest, and the library follows them as deep as they go; no mail system writes any.
+    sender = _field(message, "From")[:500]
+    senders = [address for _, address in getaddresses([sender if "((" not in sender else ""])]
     return any(_MAIL_SYSTEM.match(address.strip()) for address in senders)
 
 

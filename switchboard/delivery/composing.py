@@ -2,11 +2,12 @@
 
 import hashlib
 import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
@@ -18,6 +19,8 @@ from switchboard.kernel.errors import InvalidError, Problem
 
 MAX_REFERENCES = 20
 MAX_HEADER_LENGTH = 900
+MAX_NAME_LENGTH = 200
+LINE_LENGTH = 78
 
 _LOCAL_PART = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"@]{1,64}")
 _ASCII_DOMAIN = re.compile(
@@ -25,6 +28,7 @@ _ASCII_DOMAIN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,240}@[!-;=?-~]{1,240}>", re.ASCII)
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,126}", re.ASCII)
 # Line and paragraph separators are not control characters by category, yet some readers break lines at them.
 _LINE_BREAKERS = frozenset("\u2028\u2029\x85")
@@ -80,7 +84,7 @@ def compose_email(email: OutgoingEmail) -> bytes:
     """
     message = EmailMessage(policy=_UTF8_MAIL if needs_smtputf8(email) else _MAIL)
     _write_addresses(message, email)
-    message["Subject"] = clean_header(email.subject)
+    message["Subject"] = _format_text(email.subject)
     message["Date"] = format_datetime(email.date.astimezone(UTC))
     _write_threading(message, email)
     _write_unsubscribe(message, email)
@@ -116,18 +120,35 @@ def clean_header(text: str) -> str:
 
 
 class _MailPolicy(EmailPolicy):
-    """The library's policy for SMTP, but identifiers and addresses of pages are never folded inside.
+    """The library's policy for SMTP, except that the headers written here go out as they were written.
 
-    The library writes a word longer than a line as an encoded word, which turns a long Message-ID or URL
-    into something no reader recognises.
+    The library would take them apart and fold them anew: it then writes a long Message-ID or URL as an
+    encoded word, and drops the quotation marks around some names that need them.
     """
 
-    _whole_words = frozenset({"message-id", "in-reply-to", "references", "list-unsubscribe"})
+    _written_here = frozenset(
+        {
+            *("from", "to", "reply-to", "subject", "date", "message-id", "in-reply-to", "references"),
+            *("list-unsubscribe", "list-unsubscribe-post", "auto-submitted"),
+        }
+    )
+
+    def header_store_parse(self, name: str, value: str) -> tuple[str, str]:
+        return (name, value) if name.lower() in self._written_here else super().header_store_parse(name, value)
 
     def fold_binary(self, name: str, value: str) -> bytes:
-        if name.lower() not in self._whole_words:
+        if name.lower() not in self._written_here:
             return super().fold_binary(name, value)
-        return f"{name}: {f'{self.linesep} '.join(str(value).split())}{self.linesep}".encode("ascii")
+        # The first word stays beside the name: some readers take a line of its own as part of the value.
+        lines = textwrap.wrap(
+            value,
+            LINE_LENGTH,
+            initial_indent=f"{name}: ",
+            subsequent_indent=" ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [f"{name}:"]
+        return (self.linesep.join(lines) + self.linesep).encode("utf-8" if self.utf8 else "ascii")
 
 
 # Seven bits pass every server, so no extension has to be asked for.
@@ -136,15 +157,36 @@ _UTF8_MAIL = _MAIL.clone(utf8=True)
 
 
 def _write_addresses(message: EmailMessage, email: OutgoingEmail) -> None:
-    message["From"] = _address(email.sender)
+    message["From"] = _format_mailbox(email.sender)
     if email.reply_to is not None:
-        message["Reply-To"] = _address(email.reply_to)
-    message["To"] = tuple(_address(box) for box in email.to)
+        message["Reply-To"] = _format_mailbox(email.reply_to)
+    message["To"] = ", ".join(_format_mailbox(box) for box in email.to)
 
 
-def _address(box: Mailbox) -> Address:
-    local, _, domain = envelope_address(box.email).rpartition("@")
-    return Address(display_name=clean_header(box.name), username=local, domain=domain)
+def _format_mailbox(box: Mailbox) -> str:
+    address, name = envelope_address(box.email), clean_header(box.name)[:MAX_NAME_LENGTH]
+    if not name:
+        return address
+    if not _is_plain(name):
+        return f"{_encode_words(name)} <{address}>"
+    if not _ATOMS.fullmatch(name):
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        name = f'"{quoted}"'
+    return f"{name} <{address}>"
+
+
+def _format_text(text: str) -> str:
+    cleaned = clean_header(text)
+    return cleaned if _is_plain(cleaned) else _encode_words(cleaned)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether text may stand as it is: ASCII, and nothing a reader would take for an encoded word."""
+    return text.isascii() and "=?" not in text
+
+
+def _encode_words(text: str) -> str:
+    return " ".join(Header(text, "utf-8").encode().split())
 
 
 def _write_threading(message: EmailMessage, email: OutgoingEmail) -> None:

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
 
-from switchboard.delivery.bounces import Bounce, find_bounces
+from switchboard.delivery.bounces import Bounce, children_of, find_bounces
 from switchboard.delivery.composing import Mailbox, envelope_address
 from switchboard.delivery.rendering_text import convert_to_text
 from switchboard.inbox.sanitising import sanitise_html
@@ -159,12 +160,9 @@ def _read_parts(parsed: ParsedEmail, message: Message) -> ParsedEmail:
 
 def _leaves(message: Message, depth: int) -> Iterator[Message]:
     """The parts that hold content, in reading order; a mail that came along is one part."""
-    payload = message.get_payload()
-    if message.get_content_maintype() == "multipart" and isinstance(payload, list):
-        if depth > 0:
-            for part in payload:
-                if isinstance(part, Message):
-                    yield from _leaves(part, depth - 1)
+    if message.get_content_maintype() == "multipart" and message.is_multipart():
+        for part in children_of(message) if depth > 0 else ():
+            yield from _leaves(part, depth - 1)
     else:
         yield message
 
@@ -202,12 +200,11 @@ def _file_name(part: Message) -> str:
 
 
 def _content_of(part: Message) -> bytes:
-    payload = part.get_payload()
     try:
-        if isinstance(payload, list):
-            return b"\n".join(one.as_bytes() for one in payload if isinstance(one, Message))
+        if part.is_multipart():
+            return b"\n".join(one.as_bytes() for one in children_of(part))
         decoded = part.get_payload(decode=True)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return b""
     return decoded if isinstance(decoded, bytes) else b""
 
@@ -235,7 +232,7 @@ def _decode(content: bytes, charset: str) -> str:
 def _is_charset(name: str) -> bool:
     try:
         found = codecs.lookup(name)
-        b"a".decode(name)
+        b"".decode(name)
     except (ValueError, LookupError):
         return False
     return found.name.replace("-", "_") not in _NO_CHARSETS
@@ -257,7 +254,7 @@ def _header(message: Message, name: str) -> str:
 def _decode_words(value: str) -> str:
     try:
         pieces = decode_header(value)
-    except (ValueError, LookupError):
+    except (MessageError, ValueError, LookupError):
         # Base64 that is none; the words are then shown as they stand.
         return value
     return "".join(
@@ -272,7 +269,12 @@ def _message_ids(message: Message, name: str) -> tuple[str, ...]:
 
 def _mailboxes(message: Message, name: str) -> tuple[Mailbox, ...]:
     values = [str(value)[:MAX_HEADER_VALUE] for value in message.get_all(name, [])[:10]]
-    boxes = [_mailbox(*pair) for pair in getaddresses(values)[:MAX_ADDRESSES]]
+    try:
+        pairs = getaddresses(values)[:MAX_ADDRESSES]
+    except RecursionError:
+        # Comments within comments, a thousand deep; there is no address to be had.
+        return ()
+    boxes = [_mailbox(*pair) for pair in pairs]
     return tuple(box for box in boxes if box is not None)
 
 

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.message import EmailMessage, MIMEPart
 from email.policy import default
+from email.utils import getaddresses
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from switchboard.delivery.composing import (
     Mailbox,
     OutgoingAttachment,
     OutgoingEmail,
+    clean_header,
     compose_email,
     envelope_address,
     needs_smtputf8,
@@ -208,7 +211,11 @@ def test_no_text_can_add_a_header(texts: tuple[str, str, str, str, str, str]) ->
         "Subject",
         "To",
     ]
-    assert [box.addr_spec for box in mail["To"].addresses] == ["ada@example.com", "bob@example.com"]
+    compat = message_from_bytes(raw)
+    to = getaddresses([str(compat["To"]).replace("\r\n", "")])
+    assert [address for _, address in to] == ["ada@example.com", "bob@example.com"]
+    assert str(make_header(decode_header(str(compat["Subject"])))) == clean_header(subject)
+    assert {str(make_header(decode_header(shown))) for shown, _ in to} == {clean_header(name)}
     assert b"\n" not in raw.replace(b"\r\n", b"")
     assert b"\r" not in raw.replace(b"\r\n", b"")
 
