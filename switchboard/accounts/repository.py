@@ -178,6 +178,15 @@ async def insert_address(tx: Tx, kind: str, address: str, target_id: UUID | None
     )
 
 
+async def delete_address(tx: Tx, kind: str, address: str) -> None:
+    """Strike a public address of the transaction's workspace out of the address book."""
+    # By primary key.
+    await tx.execute(
+        "DELETE FROM app.address_book WHERE kind = %s AND address = %s AND owner_workspace_id = %s",
+        (kind, address, tx.workspace_id),
+    )
+
+
 async def find_address(tx: Tx, kind: str, address: str) -> tuple[UUID, UUID | None] | None:
     """The workspace and the target behind a public address."""
     # By primary key.

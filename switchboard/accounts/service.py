@@ -132,6 +132,15 @@ async def change_password(tx: Tx, *, email: str, password: str) -> None:
     await repository.update_password(tx, user.id, await hash_password(password))
 
 
+async def change_own_password(tx: Tx, session: Session, *, present: str, new: str) -> None:
+    """Replace the signed-in user's password; raises WrongPasswordError unless `present` is the one in force."""
+    await throttle.spend(tx, f"password:{session.user_id}", every=SIGN_IN_EVERY, burst=SIGN_IN_BURST)
+    user = await repository.find_user_by_email(tx, session.user_email)
+    if user is None or not await verify_password(present, user.password_hash):
+        raise WrongPasswordError
+    await repository.update_password(tx, user.id, await hash_password(new))
+
+
 async def list_members(tx: Tx) -> list[Member]:
     """Everybody who is a member of the workspace now, by name."""
     return await repository.list_members(tx)
@@ -150,6 +159,11 @@ async def list_workspace_ids(tx: Tx) -> list[UUID]:
 async def add_address(tx: Tx, kind: str, address: str, target_id: UUID | None) -> None:
     """Enter a public address (an intake token's hash, a mail address) of the transaction's workspace."""
     await repository.insert_address(tx, kind, address, target_id)
+
+
+async def remove_address(tx: Tx, kind: str, address: str) -> None:
+    """Strike a public address of the transaction's workspace: from now on nobody stands behind it."""
+    await repository.delete_address(tx, kind, address)
 
 
 async def find_address(tx: Tx, kind: str, address: str) -> tuple[UUID, UUID | None] | None:

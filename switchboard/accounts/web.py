@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from switchboard.accounts import service
-from switchboard.accounts.models import Caller, Session
+from switchboard.accounts.models import Caller, Role, Session
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import ForbiddenError, TooLargeError, UnauthenticatedError
 from switchboard.kernel.http import Form, Renderer, page_response, see_other, wants_json
@@ -162,6 +162,21 @@ def action(handler: Handler) -> Endpoint:
     return endpoint
 
 
+def upload(handler: Handler, *, role: Role, most_bytes: int) -> Endpoint:
+    """A form with a large file: who sends it is known and may do so before a byte of it is read."""
+
+    async def endpoint(request: Request) -> Response:
+        require_same_origin(request)
+        state: WebState = request.app.state
+        async with state.database.directory() as tx:
+            _, caller = await service.resume_session(tx, request.cookies.get(SESSION_COOKIE, ""))
+            caller.require(role)
+        form = await read_form(request, most_bytes=most_bytes)
+        return await _visit(request, handler, form, changes=True)
+
+    return endpoint
+
+
 async def _visit(request: Request, handler: Handler, form: Form, *, changes: bool = False) -> Response:
     state: WebState = request.app.state
     token = request.cookies.get(SESSION_COOKIE, "")
@@ -177,11 +192,13 @@ async def _visit(request: Request, handler: Handler, form: Form, *, changes: boo
         return see_other(f"/sign-in?next={quote(request.url.path)}")
 
 
-async def read_form(request: Request) -> Form:
-    """The submitted form, urlencoded or multipart, within `LONGEST_FORM_BYTES`."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > LONGEST_FORM_BYTES:
-        raise TooLargeError("The form is too large.", data={"limit_bytes": LONGEST_FORM_BYTES})
+async def read_form(request: Request, *, most_bytes: int = LONGEST_FORM_BYTES) -> Form:
+    """The submitted form, urlencoded or multipart, within `most_bytes`; files of it lie on disk, not in memory."""
+    # A browser always says how much it sends; without that the limit could not be kept.
+    length = request.headers.get("content-length", "0" if "transfer-encoding" not in request.headers else "")
+    if not length.isdigit() or int(length) > most_bytes:
+        message = f"That is too large: at most {most_bytes >> 20} MB can be sent at once."
+        raise TooLargeError(message, data={"limit_bytes": most_bytes})
     return Form(await request.form(max_fields=2_000))
 
 

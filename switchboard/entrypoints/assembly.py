@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.routing import Route
 
+from switchboard.accounts import pages as accounts_pages
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Hub
@@ -12,7 +13,7 @@ from switchboard.kernel.queues import Loop
 from switchboard.kernel.settings import Settings
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
-ROOMS_WITH_PAGES: tuple[str, ...] = ()
+ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts",)
 
 
 def build_hub() -> Hub:
@@ -22,7 +23,7 @@ def build_hub() -> Hub:
 
 def page_routes() -> list[Route]:
     """The pages of every room."""
-    return []
+    return [*accounts_pages.routes]
 
 
 def contact_holders() -> Sequence[object]:

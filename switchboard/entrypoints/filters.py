@@ -34,4 +34,9 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-FILTERS: Mapping[str, Callable[..., Any]] = {"money": money, "duration": duration, "plural": plural}
+def pair(text: str) -> tuple[str, str]:
+    """A choice whose value is its own label."""
+    return text, text
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {"money": money, "duration": duration, "plural": plural, "pair": pair}

@@ -1,0 +1,113 @@
+"""Settings, as a member's browser sees and changes them."""
+
+from starlette.applications import Starlette
+
+from switchboard.accounts import service
+from switchboard.accounts.models import Caller
+from switchboard.kernel.db import Database, recorded_queries
+from tests.conftest import PASSWORD
+from tests.pages import anonymous, signed_in
+
+WORKSPACE = {
+    "name": "Acme Berlin",
+    "time_zone": "Asia/Tokyo",
+    "default_region": "jp",
+    "mail_from": "hello@acme.example",
+    "first_response_minutes": "30",
+    "quiet_start": "22:00",
+    "quiet_end": "07:30",
+    "cap_messages": "2",
+    "cap_days": "14",
+    "supervisor_id": "",
+}
+
+
+async def test_an_owner_changes_every_setting(app: Starlette, database: Database, owner: Caller) -> None:
+    async with signed_in(app, database, owner) as browser:
+        answer = await browser.post("/settings", {**WORKSPACE, "supervisor_id": str(owner.user_id)})
+        assert answer.headers["location"] == "/settings"
+        shown = await browser.get("/settings")
+    assert "Acme Berlin" in shown.text
+    assert "Settings saved." in shown.text
+    async with database.transaction(owner.workspace_id) as tx:
+        stored = await service.get_workspace(tx)
+    assert (stored.time_zone, stored.default_region, stored.cap_days) == ("Asia/Tokyo", "JP", 14)
+    assert stored.supervisor_id == owner.user_id
+
+
+async def test_what_is_wrong_stands_beside_its_field_and_nothing_is_saved(
+    app: Starlette, database: Database, owner: Caller
+) -> None:
+    async with signed_in(app, database, owner) as browser:
+        answer = await browser.post("/settings", {**WORKSPACE, "time_zone": "Mars/Base", "mail_from": "nonsense"})
+    assert answer.status_code == 422
+    assert "expected an IANA zone" in answer.text
+    async with database.transaction(owner.workspace_id) as tx:
+        assert (await service.get_workspace(tx)).name == "Acme"
+
+
+async def test_agents_and_viewers_read_settings_but_do_not_change_them(
+    app: Starlette, database: Database, owner: Caller, agent: Caller, viewer: Caller
+) -> None:
+    for caller in (agent, viewer):
+        async with signed_in(app, database, caller) as browser:
+            shown = await browser.get("/settings")
+            assert shown.status_code == 200
+            assert "Save settings" not in shown.text
+            assert (await browser.post("/settings", WORKSPACE)).status_code == 403
+            new = {"email": "x@acme.example", "password": PASSWORD, "role": "viewer"}
+            assert (await browser.post("/settings/members", new)).status_code == 403
+    async with database.transaction(owner.workspace_id) as tx:
+        assert (await service.get_workspace(tx)).name == "Acme"
+        assert len(await service.list_members(tx)) == 3
+
+
+async def test_a_stranger_sees_only_their_own_workspace(
+    app: Starlette, database: Database, owner: Caller, stranger: Caller
+) -> None:
+    async with signed_in(app, database, stranger) as browser:
+        shown = await browser.get("/settings")
+    assert "Rival" in shown.text
+    assert "olga@acme.example" not in shown.text
+
+
+async def test_an_owner_adds_a_member_who_can_sign_in(app: Starlette, database: Database, owner: Caller) -> None:
+    new = {"email": "nina@acme.example", "name": "Nina", "password": "a long enough one", "role": "agent"}
+    async with signed_in(app, database, owner) as browser:
+        assert (await browser.post("/settings/members", new)).status_code == 303
+    async with anonymous(app) as browser:
+        answer = await browser.post("/sign-in", {"email": "nina@acme.example", "password": "a long enough one"})
+    assert answer.status_code == 303
+
+
+async def test_a_short_password_of_a_new_member_is_said_beside_the_field(
+    app: Starlette, database: Database, owner: Caller
+) -> None:
+    async with signed_in(app, database, owner) as browser:
+        answer = await browser.post(
+            "/settings/members", {"email": "n@acme.example", "password": "short", "role": "agent"}
+        )
+    assert answer.status_code == 422
+    assert "use 10 characters or more" in answer.text
+    assert 'value="n@acme.example"' in answer.text
+
+
+async def test_a_member_changes_their_password_knowing_the_old_one(
+    app: Starlette, database: Database, agent: Caller
+) -> None:
+    async with signed_in(app, database, agent) as browser:
+        wrong = await browser.post("/settings/profile", {"present": "not it", "password": "another long one"})
+        right = await browser.post("/settings/profile", {"present": PASSWORD, "password": "another long one"})
+    assert (wrong.status_code, right.status_code) == (422, 303)
+    async with anonymous(app) as browser:
+        answer = await browser.post("/sign-in", {"email": "amir@acme.example", "password": "another long one"})
+    assert answer.status_code == 303
+
+
+async def test_the_settings_page_asks_the_database_a_bounded_number_of_questions(
+    app: Starlette, database: Database, owner: Caller
+) -> None:
+    async with signed_in(app, database, owner) as browser:
+        with recorded_queries() as statements:
+            await browser.get("/settings")
+    assert len(statements) <= 12
