@@ -24,6 +24,8 @@ CREATE TABLE app.signal (
     source_id uuid NOT NULL,
     received_at timestamptz NOT NULL DEFAULT app.now(),
     payload json NOT NULL,
+    import_id uuid,
+    import_row integer,
     PRIMARY KEY (id, received_at)
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX signal_by_source ON app.signal (source_id, id DESC);
@@ -59,7 +61,8 @@ CREATE TABLE app.signal_due (
     import_row integer,
     attempts integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX signal_due_order ON app.signal_due (due_at);
+-- Live signals stand before those of a file, so that a person who asks now never waits for an import.
+CREATE INDEX signal_due_order ON app.signal_due ((import_id IS NOT NULL), due_at);
 ALTER TABLE app.signal_due ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.signal_due FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.signal_due USING (workspace_id = app.workspace_id() OR app.is_queue_loop());
@@ -91,10 +94,15 @@ CREATE TABLE app.import (
     source_id uuid NOT NULL REFERENCES app.source (id) ON DELETE CASCADE,
     file_name text NOT NULL,
     size_bytes bigint NOT NULL,
-    state text NOT NULL CHECK (state IN ('uploaded', 'running', 'done', 'failed', 'cancelled')),
+    state text NOT NULL CHECK (state IN ('uploaded', 'ready', 'running', 'done', 'failed', 'cancelled')),
+    encoding text,
+    delimiter text,
+    sample jsonb NOT NULL DEFAULT '{}',
+    headers_key text,
     columns jsonb NOT NULL DEFAULT '{}',
     rows_total integer,
     rows_read integer NOT NULL DEFAULT 0,
+    is_read boolean NOT NULL DEFAULT false,
     rows_new integer NOT NULL DEFAULT 0,
     rows_updated integer NOT NULL DEFAULT 0,
     rows_duplicate integer NOT NULL DEFAULT 0,
@@ -105,7 +113,7 @@ CREATE TABLE app.import (
     finished_at timestamptz
 );
 CREATE INDEX import_list ON app.import (workspace_id, id DESC);
-CREATE INDEX import_by_source ON app.import (source_id);
+CREATE INDEX import_by_source ON app.import (source_id, headers_key, id DESC);
 ALTER TABLE app.import ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.import FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.import USING (workspace_id = app.workspace_id());
