@@ -24,8 +24,11 @@ CREATE TABLE app.rota_member (
     capacity integer CHECK (capacity >= 0),
     assigned bigint NOT NULL DEFAULT 0,
     last_assigned_at timestamptz,
+    last_turn bigint NOT NULL DEFAULT 0,
+    credit bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (rota_id, user_id)
 ) WITH (fillfactor = 50);
+CREATE INDEX rota_member_by_user ON app.rota_member (workspace_id, user_id);
 ALTER TABLE app.rota_member ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.rota_member FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.rota_member USING (workspace_id = app.workspace_id());
@@ -81,10 +84,13 @@ CREATE TABLE app.routing_rule (
     rota_id uuid REFERENCES app.rota (id),
     user_id uuid,
     is_enabled boolean NOT NULL DEFAULT true,
+    is_default boolean NOT NULL DEFAULT false,
     version integer NOT NULL DEFAULT 1,
     updated_at timestamptz NOT NULL DEFAULT app.now(),
     CHECK (num_nonnulls(rota_id, user_id) = 1)
 );
+-- The rule that takes what no other rule does; a workspace has at most one.
+CREATE UNIQUE INDEX routing_rule_default ON app.routing_rule (workspace_id) WHERE is_default;
 CREATE INDEX routing_rule_order ON app.routing_rule (workspace_id, position);
 CREATE INDEX routing_rule_by_rota ON app.routing_rule (rota_id);
 ALTER TABLE app.routing_rule ENABLE ROW LEVEL SECURITY;
@@ -104,6 +110,7 @@ CREATE TABLE app.assignment (
     hand_ons integer NOT NULL DEFAULT 0,
     passed_over uuid[] NOT NULL DEFAULT '{}',
     offered_at timestamptz,
+    accept_within interval,
     accept_by timestamptz,
     accepted_at timestamptz,
     waiting_since timestamptz,
@@ -112,10 +119,13 @@ CREATE TABLE app.assignment (
 CREATE INDEX assignment_waiting ON app.assignment (workspace_id, rota_id, waiting_since, subject_id) WHERE state = 'waiting';
 CREATE INDEX assignment_offered ON app.assignment (workspace_id, offered_at) WHERE state = 'offered';
 CREATE INDEX assignment_load ON app.assignment (workspace_id, owner_id) WHERE state IN ('offered', 'accepted');
-CREATE INDEX assignment_by_contact ON app.assignment (workspace_id, contact_id, updated_at DESC) WHERE owner_id IS NOT NULL;
+CREATE INDEX assignment_by_contact ON app.assignment (workspace_id, contact_id, updated_at DESC)
+    WHERE contact_id IS NOT NULL;
 ALTER TABLE app.assignment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.assignment FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.assignment USING (workspace_id = app.workspace_id());
+-- The loop that finds somebody for those who wait sees whose they are, and enters the workspace to do more.
+CREATE POLICY waiting ON app.assignment FOR SELECT USING (state = 'waiting' AND app.is_queue_loop());
 
 -- Why this person: the rule and the candidates as they were at that time.
 CREATE TABLE app.decision (
@@ -127,9 +137,13 @@ CREATE TABLE app.decision (
     rule_id uuid,
     rule_name text,
     rule_version integer,
+    rule_text text,
     rota_id uuid,
+    rota_name text,
     strategy text,
+    state text NOT NULL,
     chosen_id uuid,
+    note text NOT NULL DEFAULT '',
     candidates jsonb NOT NULL
 );
 CREATE INDEX decision_by_subject ON app.decision (subject_id, id DESC);

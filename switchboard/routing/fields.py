@@ -1,36 +1,27 @@
 """The names that routing rules know. Rooms above give their facts these names and types."""
 
 from switchboard.kernel.expressions import Fields, FieldType
+from switchboard.people.models import CONTACT_FIELDS
 
 LEAD_FACTS: Fields = {
-    "lead.id": FieldType.STRING,
-    "lead.title": FieldType.STRING,
-    "lead.stage": FieldType.STRING,
-    "lead.value": FieldType.FLOAT,
-    "lead.currency": FieldType.STRING,
-    "lead.utm": FieldType.STRING_MAP,
-    "lead.fields": FieldType.STRING_MAP,
-    "lead.signals": FieldType.INT,
-    "lead.is_junk": FieldType.BOOL,
-    "lead.created_at": FieldType.TIMESTAMP,
-}
-CONTACT_FACTS: Fields = {
-    "contact.id": FieldType.STRING,
-    "contact.name": FieldType.STRING,
-    "contact.first_name": FieldType.STRING,
-    "contact.last_name": FieldType.STRING,
-    "contact.company": FieldType.STRING,
-    "contact.email": FieldType.STRING,
-    "contact.phone": FieldType.STRING,
-    "contact.country": FieldType.STRING,
-    "contact.time_zone": FieldType.STRING,
-    "contact.locale": FieldType.STRING,
-    "contact.fields": FieldType.STRING_MAP,
-    "contact.opted_out": FieldType.BOOL,
+    "id": FieldType.STRING,
+    "title": FieldType.STRING,
+    "stage": FieldType.STRING,
+    "value": FieldType.FLOAT,
+    "currency": FieldType.STRING,
+    "utm": FieldType.STRING_MAP,
+    "fields": FieldType.STRING_MAP,
+    "signals": FieldType.INT,
+    "is_junk": FieldType.BOOL,
+    "created_at": FieldType.TIMESTAMP,
 }
 SOURCE_FACTS: Fields = {
-    "source.id": FieldType.STRING,
-    "source.name": FieldType.STRING,
-    "source.format": FieldType.STRING,
+    "id": FieldType.STRING,
+    "name": FieldType.STRING,
+    "format": FieldType.STRING,
 }
-RULE_FIELDS: Fields = {**LEAD_FACTS, **CONTACT_FACTS, **SOURCE_FACTS}
+RULE_FIELDS: Fields = {
+    f"{group}.{name}": kind
+    for group, fields in (("lead", LEAD_FACTS), ("contact", CONTACT_FIELDS), ("source", SOURCE_FACTS))
+    for name, kind in fields.items()
+}

@@ -1,0 +1,119 @@
+"""Bringing a batch's rotas together with their hours and loads, so that it can be decided in memory."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from switchboard.accounts import service as accounts
+from switchboard.accounts.models import Member
+from switchboard.kernel.db import Tx
+from switchboard.kernel.localtime import ONE_DAY
+from switchboard.routing import repository, repository_rotas
+from switchboard.routing.availability import Schedule
+from switchboard.routing.models import Rota, RotaMember
+from switchboard.routing.picking import Refusal, Roster, Standing, absence_of
+
+Colleagues = Mapping[UUID, Member]
+FORMER_MEMBER = "A former member"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Which contacts a batch is about, and which subjects: their own rows are no history of the contact."""
+
+    contact_ids: Sequence[UUID] = ()
+    subject_ids: Sequence[UUID] = ()
+
+
+async def load_colleagues(tx: Tx) -> Colleagues:
+    """The members of the workspace by id."""
+    return {member.user_id: member for member in await accounts.list_members(tx)}
+
+
+async def open_rosters(
+    tx: Tx, rota_ids: Sequence[UUID], colleagues: Colleagues, batch: Batch, *, is_locked: bool = True
+) -> dict[UUID, Roster]:
+    """The rosters of these rotas at `tx.now()`; when locked, nobody else hands out anything to their members."""
+    if not rota_ids:
+        return {}
+    # What others have handed out is read after the lock: each statement sees what was committed before it.
+    take = repository_rotas.lock_members if is_locked else repository_rotas.list_members
+    members = await take(tx, rota_ids)
+    rotas = await repository_rotas.find_rotas(tx, rota_ids)
+    now = await tx.now()
+    schedules = await load_schedules(tx, list(rotas.values()), now)
+    loads = Counter(await repository.count_open(tx, list({member.user_id for member in members})))
+    queued = await repository.find_waiting_rotas(tx, list(rotas), batch.subject_ids)
+    former_owners = await _load_former_owners(tx, list(rotas.values()), batch)
+    rosters = {}
+    for rota in rotas.values():
+        own = [member for member in members if member.rota_id == rota.id]
+        standings = [_standing(member, colleagues, schedules[rota.id], now) for member in own]
+        rosters[rota.id] = Roster(rota, standings, loads, former_owners, rota.id in queued)
+    return rosters
+
+
+async def load_schedules(tx: Tx, rotas: Sequence[Rota], now: datetime) -> dict[UUID, Schedule]:
+    """The hours of these rotas, from yesterday on."""
+    rota_ids = [rota.id for rota in rotas]
+    shifts = await repository_rotas.list_shifts(tx, rota_ids)
+    overrides = await repository_rotas.list_overrides(tx, rota_ids)
+    holidays = await repository_rotas.list_holidays(tx, rota_ids, (now - 2 * ONE_DAY).date())
+    return {
+        rota.id: Schedule(
+            rota.time_zone,
+            [shift for shift in shifts if shift.rota_id == rota.id],
+            [override for override in overrides if override.rota_id == rota.id],
+            [holiday for holiday in holidays if holiday.rota_id == rota.id],
+            rota.holiday_country,
+        )
+        for rota in rotas
+    }
+
+
+async def save_counters(tx: Tx, rosters: Sequence[Roster]) -> None:
+    """Write the counters that a batch has moved, in one statement."""
+    moved = [
+        (roster.rota.id, standing.user_id, standing.assigned, standing.last_turn, standing.credit)
+        for roster in rosters
+        for standing in roster.changed()
+    ]
+    if moved:
+        await repository_rotas.save_counters(tx, moved)
+
+
+def absence(user_id: UUID, colleagues: Colleagues, schedule: Schedule, at: datetime) -> Refusal | None:
+    """Why a member of a rota cannot be given anything at `at`, whatever their load."""
+    colleague = colleagues.get(user_id)
+    if colleague is None:
+        return Refusal("left", "is no longer a member of the workspace")
+    if colleague.role == "viewer":
+        return Refusal("role", "has the role viewer, which cannot work leads")
+    return absence_of(schedule.presence(user_id, at))
+
+
+def name_of(user_id: UUID, colleagues: Colleagues) -> str:
+    """How people are shown, also when they have left."""
+    return colleagues[user_id].name if user_id in colleagues else FORMER_MEMBER
+
+
+def _standing(member: RotaMember, colleagues: Colleagues, schedule: Schedule, now: datetime) -> Standing:
+    return Standing(
+        user_id=member.user_id,
+        name=name_of(member.user_id, colleagues),
+        position=member.position,
+        weight=member.weight,
+        capacity=member.capacity,
+        assigned=member.assigned,
+        last_turn=member.last_turn,
+        credit=member.credit,
+        absence=absence(member.user_id, colleagues, schedule, now),
+    )
+
+
+async def _load_former_owners(tx: Tx, rotas: Sequence[Rota], batch: Batch) -> dict[UUID, UUID]:
+    if not batch.contact_ids or all(rota.strategy != "sticky" for rota in rotas):
+        return {}
+    return await repository.find_former_owners(tx, batch.contact_ids, batch.subject_ids)

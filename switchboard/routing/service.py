@@ -1,0 +1,229 @@
+"""Who gets a subject: routing it by the rules, handing it on, accepting and releasing it, and why it went so."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from switchboard.accounts.models import Caller
+from switchboard.kernel import events
+from switchboard.kernel.db import Tx
+from switchboard.kernel.errors import InvalidError, Problem
+from switchboard.kernel.events import SYSTEM, Actor
+from switchboard.kernel.queues import wake
+from switchboard.routing import repository, repository_rotas, repository_rules
+from switchboard.routing.errors import AcceptedAlreadyError, AssignmentNotFoundError, ReleasedError
+from switchboard.routing.models import Assignment, Decision, Outcome, Rota, RoutingSubject, RuleMatch, ids_of
+from switchboard.routing.placing import WAITING_QUEUE, Request, event_about, place
+from switchboard.routing.rosters import load_colleagues, name_of
+from switchboard.routing.rules import match_rule
+
+MOST_DECISIONS = 50
+BY_HAND = "by hand"
+
+
+async def route(tx: Tx, subjects: Sequence[RoutingSubject], *, trigger: str) -> list[Outcome]:
+    """Ask the rules for each subject and give it to somebody, or let it wait; outcomes in the order of the subjects.
+
+    One locked pass a rota for the whole batch. Appends `<kind>.assigned` or `<kind>.waiting`.
+    """
+    former = await repository.lock_assignments(tx, [subject.id for subject in subjects])
+    colleagues = await load_colleagues(tx)
+    rules = await repository_rules.list_rules(tx)
+    now = await tx.now()
+    requests = []
+    for subject in subjects:
+        match = match_rule(rules, {**subject.facts, "now": now}, colleagues)
+        request = Request(
+            subject_id=subject.id,
+            kind=subject.kind,
+            contact_id=subject.contact_id,
+            trigger=trigger,
+            rota_id=match.rule.rota_id if match.rule else None,
+            user_id=match.rule.user_id if match.rule else None,
+            why="named by the rule",
+            rule=match.snapshot,
+            former=former.get(subject.id),
+            note=match.note,
+        )
+        requests.append(request)
+    return await place(tx, requests, colleagues=colleagues)
+
+
+async def assign(
+    tx: Tx,
+    subject_ids: Sequence[UUID],
+    *,
+    rota_id: UUID | None = None,
+    user_id: UUID | None = None,
+    accept_within: timedelta | None,
+    trigger: str,
+    actor: Actor = SYSTEM,
+    kind: str = "lead",
+    contact_ids: Mapping[UUID, UUID] | None = None,
+) -> list[Outcome]:
+    """Give subjects to a rota's next or to one person, whatever the rules say, and start the clock to accept.
+
+    Named neither, the subjects stay where they are and only the clock starts. `kind` and `contact_ids` are for
+    subjects that were never routed.
+    """
+    former = await repository.lock_assignments(tx, subject_ids)
+    if rota_id is None and user_id is None:
+        return await _start_clock(tx, list(former), accept_within)
+    requests = []
+    for subject_id in subject_ids:
+        known = former.get(subject_id)
+        request = Request(
+            subject_id=subject_id,
+            kind=known.subject_kind if known else kind,
+            contact_id=known.contact_id if known else (contact_ids or {}).get(subject_id),
+            trigger=trigger,
+            rota_id=rota_id,
+            user_id=user_id,
+            why=trigger,
+            accept_within=accept_within,
+            former=known,
+        )
+        requests.append(request)
+    return await place(tx, requests, actor=actor)
+
+
+async def reassign(
+    tx: Tx, caller: Caller, subject_id: UUID, *, rota_id: UUID | None = None, user_id: UUID | None = None
+) -> Outcome:
+    """Give one subject to a colleague or a rota's next by hand; raises AssignmentNotFoundError, InvalidError."""
+    caller.require("agent")
+    await _access(tx, subject_id)
+    if user_id is not None and user_id not in await load_colleagues(tx):
+        raise _no_such_target("there is no such member; choose one of the list")
+    if rota_id is not None and rota_id not in await repository_rotas.find_rotas(tx, [rota_id]):
+        raise _no_such_target("there is no such rota; choose one of the list")
+    if (rota_id is None) == (user_id is None):
+        raise _no_such_target("choose a rota or a member")
+    trigger = f"{BY_HAND}, by {caller.name}"
+    outcomes = await assign(
+        tx, [subject_id], rota_id=rota_id, user_id=user_id, accept_within=None, trigger=trigger, actor=caller.actor
+    )
+    return outcomes[0]
+
+
+async def hand_on(tx: Tx, subject_ids: Sequence[UUID], *, trigger: str) -> list[Outcome]:
+    """Give each subject that nobody has accepted to the next of its rota who has not been passed over.
+
+    When nobody is left it goes to the rota's supervisor, else the workspace's, else it stays and says so. Subjects that
+    are accepted, released or waiting stay as they are; unknown ones have no outcome.
+    """
+    former = await repository.lock_assignments(tx, subject_ids)
+    offered = [a for subject_id in subject_ids if (a := former.get(subject_id)) and a.state == "offered"]
+    matches = await repository.find_rule_matches(tx, ids_of(offered))
+    requests = [_hand_on_request(a, matches.get(a.subject_id), trigger) for a in offered]
+    placed = {outcome.subject_id: outcome for outcome in await place(tx, requests)}
+    known = [subject_id for subject_id in subject_ids if subject_id in former]
+    return [placed.get(subject_id) or _unchanged(former[subject_id]) for subject_id in known]
+
+
+async def accept(tx: Tx, caller: Caller, subject_id: UUID) -> None:
+    """Take a subject for good, whoever it was offered to; the same person may accept twice.
+
+    Raises AssignmentNotFoundError, AcceptedAlreadyError when a colleague was quicker, ReleasedError.
+    """
+    caller.require("agent")
+    assignment = await _access(tx, subject_id)
+    if caller.user_id is None:
+        raise InvalidError("Only a person can accept. Sign in as a member.")
+    if assignment.state == "released":
+        raise ReleasedError
+    if assignment.state == "accepted":
+        await _require_own(tx, assignment, caller.user_id)
+        return
+    await repository.mark_accepted(tx, subject_id, caller.user_id)
+    verbs = ["accepted"] if assignment.owner_id == caller.user_id else ["assigned", "accepted"]
+    data = {
+        "owner_id": caller.user_id,
+        "previous_owner_id": assignment.owner_id,
+        "rota_id": assignment.rota_id,
+        "trigger": "accepted",
+        "accept_by": None,
+    }
+    kind, contact_id = assignment.subject_kind, assignment.contact_id
+    await events.append(tx, [event_about(kind, verb, subject_id, contact_id, caller.actor, **data) for verb in verbs])
+    if assignment.is_held and len(verbs) > 1:
+        await wake(tx, WAITING_QUEUE)
+
+
+async def release(tx: Tx, subject_ids: Sequence[UUID]) -> None:
+    """Take closed subjects off their owners' load; those who wait get the free places."""
+    found = await repository.lock_assignments(tx, subject_ids)
+    ending = [assignment for assignment in found.values() if assignment.state != "released"]
+    if not ending:
+        return
+    await repository.mark_released(tx, ids_of(ending))
+    await events.append(tx, [event_about(a.subject_kind, "released", a.subject_id, a.contact_id, SYSTEM,
+                                         owner_id=a.owner_id) for a in ending])  # fmt: skip
+    if any(assignment.is_held for assignment in ending):
+        await wake(tx, WAITING_QUEUE)
+
+
+async def find_assignments(tx: Tx, subject_ids: Sequence[UUID]) -> dict[UUID, Assignment]:
+    """Who has these subjects now; nothing for those that were never routed."""
+    return await repository.find_assignments(tx, subject_ids)
+
+
+async def list_decisions(tx: Tx, subject_id: UUID) -> list[Decision]:
+    """Why the subject is where it is: its newest decisions, newest first, each with all candidates as of then."""
+    return await repository.list_decisions(tx, subject_id, MOST_DECISIONS)
+
+
+async def list_rotas(tx: Tx) -> list[Rota]:
+    """Every rota in use, by name."""
+    return await repository_rotas.list_rotas(tx)
+
+
+async def find_rota_by_name(tx: Tx, name: str) -> Rota | None:
+    """The rota in use with that name, in any case of letters."""
+    return await repository_rotas.find_rota_by_name(tx, name.strip())
+
+
+async def _access(tx: Tx, subject_id: UUID) -> Assignment:
+    found = await repository.lock_assignments(tx, [subject_id])
+    if subject_id not in found:
+        raise AssignmentNotFoundError
+    return found[subject_id]
+
+
+async def _require_own(tx: Tx, assignment: Assignment, user_id: UUID) -> None:
+    if assignment.owner_id is not None and assignment.owner_id != user_id:
+        raise AcceptedAlreadyError(name_of(assignment.owner_id, await load_colleagues(tx)))
+
+
+async def _start_clock(tx: Tx, subject_ids: Sequence[UUID], accept_within: timedelta | None) -> list[Outcome]:
+    if accept_within is not None and subject_ids:
+        await repository.set_clock(tx, subject_ids, accept_within)
+    now = await repository.find_assignments(tx, subject_ids)
+    return [_unchanged(now[subject_id]) for subject_id in subject_ids]
+
+
+def _hand_on_request(assignment: Assignment, rule: RuleMatch | None, trigger: str) -> Request:
+    request = Request(assignment.subject_id, assignment.subject_kind, assignment.contact_id, trigger)
+    return replace(
+        request,
+        rota_id=assignment.rota_id,
+        rule=rule,
+        accept_within=assignment.accept_within,
+        former=assignment,
+        is_hand_on=True,
+    )
+
+
+def _unchanged(assignment: Assignment) -> Outcome:
+    return Outcome(
+        subject_id=assignment.subject_id,
+        state=assignment.state,
+        owner_id=assignment.owner_id,
+        rota_id=assignment.rota_id,
+        accept_by=assignment.accept_by,
+    )
+
+
+def _no_such_target(message: str) -> InvalidError:
+    return InvalidError("It cannot be assigned like this.", problems=[Problem("target", message)])
