@@ -5,7 +5,7 @@ import re
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol, normalize_message_line_endings
@@ -154,8 +154,9 @@ class SmtpConnection:
     async def _drain(self, protocol: SMTPProtocol) -> None:
         """Wait until the system has taken all content; small mails never wait here."""
         deadline = time.monotonic() + (self._client.timeout or 0)
-        while isinstance(transport := protocol.transport, asyncio.WriteTransport):
-            if not transport.get_write_buffer_size():
+        # Not every event loop's transports are the library's own classes, so their kind is not asked for.
+        while (transport := protocol.transport) is not None:
+            if not cast(asyncio.WriteTransport, transport).get_write_buffer_size():
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError("The mail server stopped reading the content.")
