@@ -50,13 +50,13 @@ async def open_rosters(
     rosters = {}
     for rota in rotas.values():
         own = [member for member in members if member.rota_id == rota.id]
-        standings = [_standing(member, colleagues, schedules[rota.id], now) for member in own]
+        standings = [_standing(member, colleagues, schedules[rota.id]) for member in own]
         rosters[rota.id] = Roster(rota, standings, loads, former_owners, rota.id in queued)
     return rosters
 
 
 async def load_schedules(tx: Tx, rotas: Sequence[Rota], now: datetime) -> dict[UUID, Schedule]:
-    """The hours of these rotas, from yesterday on."""
+    """The hours of these rotas round `now`."""
     rota_ids = [rota.id for rota in rotas]
     shifts = await repository_rotas.list_shifts(tx, rota_ids)
     overrides = await repository_rotas.list_overrides(tx, rota_ids)
@@ -64,6 +64,7 @@ async def load_schedules(tx: Tx, rotas: Sequence[Rota], now: datetime) -> dict[U
     return {
         rota.id: Schedule(
             rota.time_zone,
+            now,
             [shift for shift in shifts if shift.rota_id == rota.id],
             [override for override in overrides if override.rota_id == rota.id],
             [holiday for holiday in holidays if holiday.rota_id == rota.id],
@@ -84,14 +85,14 @@ async def save_counters(tx: Tx, rosters: Sequence[Roster]) -> None:
         await repository_rotas.save_counters(tx, moved)
 
 
-def absence(user_id: UUID, colleagues: Colleagues, schedule: Schedule, at: datetime) -> Refusal | None:
-    """Why a member of a rota cannot be given anything at `at`, whatever their load."""
+def absence(user_id: UUID, colleagues: Colleagues, schedule: Schedule) -> Refusal | None:
+    """Why a member of a rota cannot be given anything now, whatever their load."""
     colleague = colleagues.get(user_id)
     if colleague is None:
         return Refusal("left", "is no longer a member of the workspace")
     if colleague.role == "viewer":
         return Refusal("role", "has the role viewer, which cannot work leads")
-    return absence_of(schedule.presence(user_id, at))
+    return absence_of(schedule.presence(user_id))
 
 
 def name_of(user_id: UUID, colleagues: Colleagues) -> str:
@@ -99,7 +100,7 @@ def name_of(user_id: UUID, colleagues: Colleagues) -> str:
     return colleagues[user_id].name if user_id in colleagues else FORMER_MEMBER
 
 
-def _standing(member: RotaMember, colleagues: Colleagues, schedule: Schedule, now: datetime) -> Standing:
+def _standing(member: RotaMember, colleagues: Colleagues, schedule: Schedule) -> Standing:
     return Standing(
         user_id=member.user_id,
         name=name_of(member.user_id, colleagues),
@@ -109,7 +110,7 @@ def _standing(member: RotaMember, colleagues: Colleagues, schedule: Schedule, no
         assigned=member.assigned,
         last_turn=member.last_turn,
         credit=member.credit,
-        absence=absence(member.user_id, colleagues, schedule, now),
+        absence=absence(member.user_id, colleagues, schedule),
     )
 
 

@@ -31,78 +31,81 @@ def utc(text: str) -> datetime:
     ],
 )
 def test_office_hours_in_the_rotas_zone(at: str, text: str) -> None:
-    schedule = Schedule(BERLIN, OFFICE, holiday_country="DE")
-    assert schedule.presence(ANNA, utc(at)).text == text
+    schedule = Schedule(BERLIN, utc(at), OFFICE, holiday_country="DE")
+    assert schedule.presence(ANNA).text == text
 
 
-def test_a_rota_without_shifts_is_always_on_but_on_holidays() -> None:
-    schedule = Schedule(BERLIN, holidays=[Holiday(ROTA, date(2026, 11, 20), "Company day")])
-    assert schedule.presence(ANNA, utc("2026-11-19 22:59")).text == "always on"
-    assert schedule.presence(ANNA, utc("2026-11-19 23:00")).text == "holiday: Company day"
-    assert schedule.next_change([ANNA], utc("2026-11-20 12:00")) == utc("2026-11-20 23:00")
+@pytest.mark.parametrize(
+    ("at", "text", "change"),
+    [
+        ("2026-11-19 22:59", "always on", "2026-11-19 23:00"),
+        ("2026-11-19 23:00", "holiday: Company day", "2026-11-20 23:00"),
+        ("2026-11-20 12:00", "holiday: Company day", "2026-11-20 23:00"),
+    ],
+)
+def test_a_rota_without_shifts_is_always_on_but_on_holidays(at: str, text: str, change: str) -> None:
+    schedule = Schedule(BERLIN, utc(at), own_holidays=[Holiday(ROTA, date(2026, 11, 20), "Company day")])
+    assert schedule.presence(ANNA).text == text
+    assert schedule.next_change([ANNA, BEN]) == utc(change)
 
 
 def test_somebody_without_shifts_in_a_rota_with_shifts_is_off() -> None:
-    presence = Schedule(BERLIN, OFFICE).presence(BEN, utc("2026-11-20 10:00"))
+    presence = Schedule(BERLIN, utc("2026-11-20 10:00"), OFFICE).presence(BEN)
     assert (presence.is_on, presence.code, presence.text) == (False, "off_shift", "has no shifts")
 
 
-def test_a_night_shift_goes_past_midnight_and_belongs_to_the_day_it_starts() -> None:
+@pytest.mark.parametrize(
+    ("holiday", "at", "text"),
+    [
+        (date(2026, 11, 20), "2026-11-20 05:59", "on shift"),
+        (date(2026, 11, 20), "2026-11-20 06:00", "off shift until Thu 22:00"),
+        (date(2026, 11, 19), "2026-11-19 22:00", "holiday: Closed"),
+        (date(2026, 11, 19), "2026-11-20 05:59", "holiday: Closed"),
+        (date(2026, 11, 19), "2026-11-20 06:00", "off shift until Thu 22:00"),
+    ],
+)
+def test_a_night_shift_goes_past_midnight_and_belongs_to_the_day_it_starts(holiday: date, at: str, text: str) -> None:
     night = [Shift(ROTA, ANNA, 4, time(22), time(6))]
-    schedule = Schedule("UTC", night, holidays=[Holiday(ROTA, date(2026, 11, 20), "Friday off")])
-    assert schedule.is_on(ANNA, utc("2026-11-20 05:59")), "it started on Thursday, which is no holiday"
-    assert not schedule.is_on(ANNA, utc("2026-11-20 06:00"))
-    assert not schedule.is_on(ANNA, utc("2026-11-19 21:59"))
-
-
-def test_equal_times_are_a_whole_day() -> None:
-    schedule = Schedule("UTC", [Shift(ROTA, ANNA, 5, time(9), time(9))])
-    assert schedule.is_on(ANNA, utc("2026-11-21 08:59"))
-    assert not schedule.is_on(ANNA, utc("2026-11-21 09:00"))
+    schedule = Schedule("UTC", utc(at), night, own_holidays=[Holiday(ROTA, holiday, "Closed")])
+    assert schedule.presence(ANNA).text == text
 
 
 def test_overrides_beat_shifts_and_holidays_and_the_newer_beats_the_older() -> None:
     friday = (utc("2026-12-25 00:00"), utc("2026-12-26 08:00"))
     stands_in = Override(new_id(), ROTA, ANNA, True, *friday, "for Ben")
-    schedule = Schedule(BERLIN, OFFICE, [stands_in], holiday_country="DE")
-    assert schedule.presence(ANNA, utc("2026-12-25 10:00")).text == "stands in until Sat 09:00: for Ben"
     away = Override(new_id(), ROTA, ANNA, False, *friday, "ill")
-    both = Schedule(BERLIN, OFFICE, [stands_in, away], holiday_country="DE")
-    presence = both.presence(ANNA, utc("2026-12-25 10:00"))
+    noon = utc("2026-12-25 11:00")
+    one = Schedule(BERLIN, noon, OFFICE, [stands_in], holiday_country="DE")
+    assert one.presence(ANNA).text == "stands in until Sat 09:00: for Ben"
+    assert one.next_change([ANNA]) == friday[1]
+    presence = Schedule(BERLIN, noon, OFFICE, [away, stands_in], holiday_country="DE").presence(ANNA)
     assert (presence.is_on, presence.code, presence.text) == (False, "away", "away until Sat 09:00: ill")
 
 
-def test_shifts_that_meet_in_the_repeated_hour_leave_no_gap_and_no_overlap() -> None:
-    # On 25 October 2026 the clocks of Berlin show 02:30 at 00:30 and at 01:30 UTC.
-    schedule = Schedule(BERLIN, [Shift(ROTA, ANNA, 7, time(0), time(2, 30)), Shift(ROTA, BEN, 7, time(2, 30), time(9))])
-    on_at = {
-        text: (schedule.is_on(ANNA, utc(text)), schedule.is_on(BEN, utc(text)))
-        for text in ("2026-10-25 00:29", "2026-10-25 00:30", "2026-10-25 01:30", "2026-10-25 07:59", "2026-10-25 08:00")
-    }
-    assert list(on_at.values()) == [(True, False), (False, True), (False, True), (False, True), (False, False)]
+# The clocks of Berlin show 02:30 twice on 25 October 2026, and never on 29 March.
+@pytest.mark.parametrize(
+    ("at", "on"),
+    [
+        ("2026-10-25 00:29", "Anna"),
+        ("2026-10-25 00:30", "Anna and Ben"),
+        ("2026-10-25 01:29", "Anna and Ben"),
+        ("2026-10-25 01:30", "Ben"),
+        ("2026-03-29 00:59", "Anna"),
+        ("2026-03-29 01:00", "Ben"),
+    ],
+)
+def test_shifts_that_meet_in_the_hour_of_a_clock_change_leave_nobody_alone(at: str, on: str) -> None:
+    nights = [Shift(ROTA, ANNA, 7, time(0), time(2, 30)), Shift(ROTA, BEN, 7, time(2, 30), time(9))]
+    schedule = Schedule(BERLIN, utc(at), nights)
+    names = [name for name, user_id in (("Anna", ANNA), ("Ben", BEN)) if schedule.presence(user_id).is_on]
+    assert " and ".join(names) == on
 
 
-def test_shifts_that_meet_in_the_skipped_hour_meet_after_it() -> None:
-    # On 29 March 2026 the clocks of Berlin go from 02:00 to 03:00 at 01:00 UTC.
-    schedule = Schedule(BERLIN, [Shift(ROTA, ANNA, 7, time(0), time(2, 30)), Shift(ROTA, BEN, 7, time(2, 30), time(9))])
-    assert schedule.next_change([ANNA], utc("2026-03-29 00:00")) == utc("2026-03-29 01:00")
-    assert (schedule.is_on(ANNA, utc("2026-03-29 00:59")), schedule.is_on(BEN, utc("2026-03-29 00:59"))) == (
-        True,
-        False,
-    )
-    assert (schedule.is_on(ANNA, utc("2026-03-29 01:00")), schedule.is_on(BEN, utc("2026-03-29 01:00"))) == (
-        False,
-        True,
-    )
-    assert schedule.next_change([BEN], utc("2026-03-29 01:00")) == utc("2026-03-29 07:00")
-
-
-def test_the_next_change_looks_two_weeks_ahead_and_says_the_date() -> None:
+def test_a_return_beyond_a_week_has_its_date() -> None:
     once = [Shift(ROTA, ANNA, 1, time(9), time(17))]
-    schedule = Schedule("UTC", once, holidays=[Holiday(ROTA, date(2026, 11, 23), "Closed")])
-    assert schedule.presence(ANNA, utc("2026-11-20 10:00")).text == "off shift until Mon 30 Nov 09:00"
-    closed = Schedule("UTC", once, holidays=[Holiday(ROTA, date(2026, 11, day), "Closed") for day in (23, 30)])
-    assert closed.presence(ANNA, utc("2026-11-20 10:00")).text == "off shift for two weeks or more"
+    closed = [Holiday(ROTA, date(2026, 11, 23), "Closed")]
+    schedule = Schedule("UTC", utc("2026-11-20 10:00"), once, own_holidays=closed)
+    assert schedule.presence(ANNA).text == "off shift until Mon 30 Nov 09:00"
 
 
 def test_the_calendar_of_a_region_has_its_own_days() -> None:
