@@ -177,6 +177,9 @@ async def move_clock(urls: Urls, shift: str) -> None:
 @pytest.fixture
 async def app(database: Database, urls: Urls) -> Starlette:
     """The real application on this test's database; its lifespan is not run, the database is open already."""
-    app = create_app(load_settings({"SWITCHBOARD_HOME": "/nonexistent"}), urls.application)
+    app = create_app(
+        load_settings({"SWITCHBOARD_HOME": "/nonexistent", "APP_SECRET": "kept for tests only, 32 letters long"}),
+        urls.application,
+    )
     app.state.database = database
     return app

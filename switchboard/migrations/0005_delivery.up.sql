@@ -1,7 +1,9 @@
 CREATE TABLE app.template (
     id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL,
+    -- What flows call it by; the title is for people.
     name text NOT NULL,
+    title text NOT NULL DEFAULT '',
     channel text NOT NULL DEFAULT 'email',
     purpose text NOT NULL CHECK (purpose IN ('marketing', 'transactional')),
     version integer NOT NULL DEFAULT 1,
@@ -55,6 +57,8 @@ CREATE TABLE app.message (
     is_urgent boolean NOT NULL DEFAULT false,
     not_after timestamptz,
     when_late text NOT NULL DEFAULT 'skip' CHECK (when_late IN ('skip', 'send')),
+    -- Why it was called back while it was under way: should it come back unsent, it is dropped for this.
+    stop_reason text,
     created_by uuid,
     created_at timestamptz NOT NULL DEFAULT app.now(),
     sent_at timestamptz
@@ -66,6 +70,9 @@ CREATE INDEX message_by_contact ON app.message (workspace_id, contact_id, id DES
 CREATE INDEX message_by_conversation ON app.message (conversation_id, id) WHERE conversation_id IS NOT NULL;
 CREATE INDEX message_sent_to ON app.message (workspace_id, contact_id, sent_at)
     WHERE direction = 'out' AND sent_at IS NOT NULL AND purpose = 'marketing';
+-- Mail to a contact that is just going out counts for the frequency cap like mail that went.
+CREATE INDEX message_under_way ON app.message (workspace_id, contact_id)
+    WHERE direction = 'out' AND state = 'sending' AND purpose = 'marketing';
 CREATE INDEX message_troubled ON app.message (workspace_id, state, id DESC) WHERE state IN ('held', 'dropped', 'failed', 'in_doubt', 'bounced');
 ALTER TABLE app.message ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.message FORCE ROW LEVEL SECURITY;
@@ -104,6 +111,15 @@ CREATE POLICY tenant ON app.attempt USING (workspace_id = app.workspace_id());
 CREATE TABLE app.attempt_default PARTITION OF app.attempt DEFAULT;
 ALTER TABLE app.attempt_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.attempt_default FORCE ROW LEVEL SECURITY;
+
+-- A channel whose server refuses us takes a break, all workspaces together: no message pays for that with its attempts.
+CREATE TABLE app.channel_break (
+    channel text PRIMARY KEY,
+    began_at timestamptz NOT NULL DEFAULT app.now(),
+    ends_at timestamptz NOT NULL,
+    failures integer NOT NULL DEFAULT 1,
+    detail text NOT NULL
+);
 
 -- Addresses nothing is ever sent to again, whatever the channel or flow.
 CREATE TABLE app.suppression (

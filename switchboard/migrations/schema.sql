@@ -157,6 +157,15 @@ CREATE TABLE app.attempt_default PARTITION OF app.attempt DEFAULT;
 ALTER TABLE app.attempt_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.attempt_default FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE app.channel_break (
+    channel text NOT NULL,
+    began_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    failures integer DEFAULT 1 NOT NULL,
+    detail text NOT NULL
+);
+ALTER TABLE app.channel_break ADD CONSTRAINT channel_break_pkey PRIMARY KEY (channel);
+
 CREATE TABLE app.consent (
     id uuid NOT NULL,
     workspace_id uuid NOT NULL,
@@ -222,19 +231,27 @@ CREATE TABLE app.conversation (
     contact_id uuid NOT NULL,
     channel text NOT NULL,
     subject text DEFAULT ''::text NOT NULL,
+    preview text DEFAULT ''::text NOT NULL,
     state text NOT NULL,
     owner_id uuid,
+    lead_id uuid,
+    reply_address text DEFAULT ''::text NOT NULL,
     snoozed_until timestamp with time zone,
     waiting_since timestamp with time zone,
+    notified_at timestamp with time zone,
+    answer_key uuid,
+    absorbed_into uuid,
     last_message_at timestamp with time zone DEFAULT app.now() NOT NULL,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL
 ) WITH (fillfactor=80);
 ALTER TABLE app.conversation ADD CONSTRAINT conversation_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES app.contact(id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE app.conversation ADD CONSTRAINT conversation_pkey PRIMARY KEY (id);
 ALTER TABLE app.conversation ADD CONSTRAINT conversation_state_check CHECK ((state = ANY (ARRAY['open'::text, 'snoozed'::text, 'closed'::text])));
-CREATE INDEX conversation_by_contact ON app.conversation USING btree (contact_id, last_message_at DESC);
-CREATE INDEX conversation_list ON app.conversation USING btree (workspace_id, state, last_message_at DESC, id DESC);
-CREATE INDEX conversation_waiting ON app.conversation USING btree (workspace_id, waiting_since) WHERE ((waiting_since IS NOT NULL) AND (state = 'open'::text));
+CREATE INDEX conversation_by_contact ON app.conversation USING btree (contact_id);
+CREATE INDEX conversation_by_owner ON app.conversation USING btree (workspace_id, owner_id, state, last_message_at DESC, id DESC) WHERE (absorbed_into IS NULL);
+CREATE INDEX conversation_list ON app.conversation USING btree (workspace_id, state, last_message_at DESC, id DESC) WHERE (absorbed_into IS NULL);
+CREATE UNIQUE INDEX conversation_of_contact ON app.conversation USING btree (workspace_id, contact_id, channel) WHERE (absorbed_into IS NULL);
+CREATE INDEX conversation_waiting ON app.conversation USING btree (workspace_id, waiting_since) WHERE ((waiting_since IS NOT NULL) AND (state = 'open'::text) AND (absorbed_into IS NULL));
 ALTER TABLE app.conversation ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.conversation FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.conversation AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
@@ -262,6 +279,20 @@ CREATE INDEX decision_by_subject ON app.decision USING btree (subject_id, id DES
 ALTER TABLE app.decision ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.decision FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.decision AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.draft (
+    conversation_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    body text NOT NULL,
+    saved_at timestamp with time zone DEFAULT app.now() NOT NULL
+);
+ALTER TABLE app.draft ADD CONSTRAINT draft_body_check CHECK (((length(body) >= 1) AND (length(body) <= 100000)));
+ALTER TABLE app.draft ADD CONSTRAINT draft_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES app.conversation(id) ON DELETE CASCADE;
+ALTER TABLE app.draft ADD CONSTRAINT draft_pkey PRIMARY KEY (conversation_id, user_id);
+ALTER TABLE app.draft ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.draft FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.draft AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
 
 CREATE TABLE app.event (
     id uuid DEFAULT app.uuid7() NOT NULL,
@@ -433,7 +464,9 @@ CREATE TABLE app.inbound_mail (
     outcome text,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL
 );
+ALTER TABLE app.inbound_mail ADD CONSTRAINT inbound_mail_outcome_check CHECK ((outcome = ANY (ARRAY['received'::text, 'automatic'::text, 'bounce'::text, 'own_mail'::text, 'duplicate'::text, 'no_sender'::text])));
 ALTER TABLE app.inbound_mail ADD CONSTRAINT inbound_mail_pkey PRIMARY KEY (id);
+CREATE INDEX inbound_mail_by_message ON app.inbound_mail USING btree (message_id) WHERE (message_id IS NOT NULL);
 CREATE UNIQUE INDEX inbound_mail_once ON app.inbound_mail USING btree (workspace_id, header_id, recipient);
 ALTER TABLE app.inbound_mail ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.inbound_mail FORCE ROW LEVEL SECURITY;
@@ -604,6 +637,7 @@ CREATE TABLE app.message (
     is_urgent boolean DEFAULT false NOT NULL,
     not_after timestamp with time zone,
     when_late text DEFAULT 'skip'::text NOT NULL,
+    stop_reason text,
     created_by uuid,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL,
     sent_at timestamp with time zone
@@ -619,6 +653,7 @@ CREATE UNIQUE INDEX message_header_id ON app.message USING btree (workspace_id, 
 CREATE UNIQUE INDEX message_of_step ON app.message USING btree (run_id, run_revision) WHERE (run_id IS NOT NULL);
 CREATE INDEX message_sent_to ON app.message USING btree (workspace_id, contact_id, sent_at) WHERE ((direction = 'out'::text) AND (sent_at IS NOT NULL) AND (purpose = 'marketing'::text));
 CREATE INDEX message_troubled ON app.message USING btree (workspace_id, state, id DESC) WHERE (state = ANY (ARRAY['held'::text, 'dropped'::text, 'failed'::text, 'in_doubt'::text, 'bounced'::text]));
+CREATE INDEX message_under_way ON app.message USING btree (workspace_id, contact_id) WHERE ((direction = 'out'::text) AND (state = 'sending'::text) AND (purpose = 'marketing'::text));
 ALTER TABLE app.message ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.message FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.message AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
@@ -980,6 +1015,7 @@ CREATE TABLE app.template (
     id uuid NOT NULL,
     workspace_id uuid NOT NULL,
     name text NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
     channel text DEFAULT 'email'::text NOT NULL,
     purpose text NOT NULL,
     version integer DEFAULT 1 NOT NULL,
