@@ -20,6 +20,7 @@ from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.embedded import find_running
 from switchboard.kernel.errors import ConfigurationError, NotFoundError
 from switchboard.kernel.events import Hub
+from switchboard.kernel.migrations import connect
 from switchboard.kernel.settings import Settings, load_settings
 
 Answer = TypeVar("Answer")
@@ -42,7 +43,7 @@ class Console:
 
         async def opened() -> Answer:
             settings = load_settings()
-            database = Database(application_url(settings), self.build_hub(), max_connections=4)
+            database = Database(_reachable_url(settings), self.build_hub(), max_connections=4)
             await database.open()
             try:
                 return await work(database, settings)
@@ -62,7 +63,7 @@ class Console:
         return chosen[0]
 
     async def _run(self, work: Work[Answer]) -> Answer:
-        database = Database(application_url(load_settings()), self.build_hub(), max_connections=2)
+        database = Database(_reachable_url(load_settings()), self.build_hub(), max_connections=2)
         await database.open()
         try:
             workspace_id = await self.choose_workspace(database)
@@ -91,6 +92,13 @@ def application_url(settings: Settings) -> str:
             "or set DATABASE_URL to a Postgres of your own."
         )
     return endpoint.application_url
+
+
+def _reachable_url(settings: Settings) -> str:
+    url = application_url(settings)
+    # The pool would try for a while and log each failure; a person wants one sentence.
+    with connect(url):
+        return url
 
 
 def print_json(answer: Any) -> None:  # noqa: ANN401 whatever has a JSON shape

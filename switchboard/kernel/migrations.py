@@ -177,8 +177,10 @@ def connect(url: str) -> Connection:
         )
     except psycopg.OperationalError as error:
         place = _describe_place(url)
+        # libpq explains itself over several lines; the first names the cause.
+        cause = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
         raise ConfigurationError(
-            f"The database at {place} cannot be reached: {str(error).strip()}. "
+            f"The database at {place} cannot be reached: {cause}. "
             "Check that it runs and that DATABASE_URL is right."
         ) from error
     except psycopg.ProgrammingError as error:
