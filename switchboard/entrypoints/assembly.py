@@ -11,34 +11,43 @@ from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.queues import Loop
 from switchboard.kernel.settings import Settings
+from switchboard.people import pages as people_pages
+from switchboard.people import suggesting
+from switchboard.people.merging import ContactHolder
+from switchboard.leads import wiring as leads_wiring
+from switchboard.leads.holder import LeadHolder
+from switchboard.leads.subject import LeadKind
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
-ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts",)
+ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people")
 
 
 def build_hub() -> Hub:
     """Everything that travels upwards between rooms, wired in one place."""
-    return Hub()
+    hub = Hub()
+    leads_wiring.subscribe(hub)
+    return hub
 
 
 def page_routes() -> list[Route]:
     """The pages of every room."""
-    return [*accounts_pages.routes]
+    return [*accounts_pages.routes, *people_pages.routes]
 
 
-def contact_holders() -> Sequence[object]:
+def contact_holders() -> Sequence[ContactHolder]:
     """The rooms that hold rows of a contact, which a merge moves and an undo moves back."""
-    return ()
+    return (LeadHolder(),)
 
 
 def subject_kinds() -> Mapping[str, object]:
     """What flows can be about."""
-    return {}
+    kinds = [LeadKind()]
+    return {kind.kind: kind for kind in kinds}
 
 
 def build_loops(_settings: Settings, database: Database) -> list[Loop]:
     """Every queue of one process, in the order of a signal's life."""
-    return [JobLoop(database, {})]
+    return [JobLoop(database, {suggesting.JOB: suggesting.suggest})]
 
 
 async def shell_counts(_tx: Tx, _caller: Caller) -> Mapping[str, int]:

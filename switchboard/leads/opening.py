@@ -1,0 +1,179 @@
+"""From enquiries to leads: each contact has one open lead, which the next enquiry joins."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from switchboard.accounts import service as accounts
+from switchboard.kernel import events
+from switchboard.kernel.db import Tx
+from switchboard.kernel.events import Actor, Event
+from switchboard.kernel.ids import new_id
+from switchboard.leads import repository
+from switchboard.leads.changes import move_to_stage
+from switchboard.leads.models import Enquiry, Opened, Stage
+from switchboard.leads.repository import NewLead
+from switchboard.leads.stages import find_by_words, first_open, list_stages
+
+LONGEST_TITLE = 2_000
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+@dataclass(slots=True)
+class _Folded:
+    """The enquiries of one contact as one: `lead` as it would be new, and where the sender says it stands."""
+
+    lead: NewLead
+    stage: Stage | None
+    places: list[int]
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the sender says that it was won or lost."""
+        return self.stage is not None and not self.stage.is_open
+
+
+async def open_or_join(tx: Tx, enquiries: Sequence[Enquiry]) -> list[Opened]:
+    """Make each enquiry a new lead of its contact or part of the open one; answers in the order of the enquiries.
+
+    Safe when others see the same contact at the same time. Junk is kept as a closed lead of its own, and so is what
+    its sender calls won or lost, unless the contact has an open lead: then that one is closed by it. Appends
+    `lead.created`, `lead.joined`, `lead.junked` or `lead.recorded`, and what a new stage brings.
+    """
+    stages = await list_stages(tx)
+    junk = [_junk(place, enquiry, first_open(stages)) for place, enquiry in enumerate(enquiries) if enquiry.is_junk]
+    folded = _fold(enquiries, stages)
+    past = [group for group in folded if group.is_past]
+    standing = await repository.lock_open(tx, [group.lead.contact_id for group in past]) if past else {}
+    closed = [group for group in past if group.lead.contact_id not in standing]
+    current = [group for group in folded if group not in closed]
+    answers = await _close(tx, closed, junk) | await _open(tx, current)
+    return [answers[place] for place in range(len(enquiries))]
+
+
+async def _open(tx: Tx, groups: Sequence[_Folded]) -> dict[int, Opened]:
+    if not groups:
+        return {}
+    minutes = (await accounts.get_workspace(tx)).first_response_minutes
+    opened = await repository.open_or_join(tx, [group.lead for group in groups], minutes)
+    answers: dict[int, Opened] = {}
+    changed: list[Event] = []
+    for group in groups:
+        lead_id = opened[group.lead.contact_id]
+        is_new = lead_id == group.lead.id
+        changed.append(_event("created" if is_new else "joined", replace(group.lead, id=lead_id)))
+        for number, place in enumerate(group.places):
+            answers[place] = Opened(lead_id, is_new and number == 0, is_open=not group.is_past)
+    await events.append(tx, changed)
+    await _follow_stages(tx, groups, opened)
+    return answers
+
+
+async def _close(tx: Tx, past: Sequence[_Folded], junk: Sequence[_Folded]) -> dict[int, Opened]:
+    groups = [*past, *junk]
+    if not groups:
+        return {}
+    await repository.insert_closed(tx, [group.lead for group in groups])
+    recorded = [_event("recorded", group.lead) for group in past]
+    junked = [event for group in junk for event in (_event("created", group.lead), _event("junked", group.lead))]
+    await events.append(tx, [*recorded, *junked])
+    return {
+        place: Opened(group.lead.id, number == 0, is_open=False)
+        for group in groups
+        for number, place in enumerate(group.places)
+    }
+
+
+async def _follow_stages(tx: Tx, groups: Sequence[_Folded], opened: Mapping[UUID, UUID]) -> None:
+    """Put leads that enquiries joined where the sender says they stand."""
+    wanted = {
+        opened[group.lead.contact_id]: group
+        for group in groups
+        if group.stage is not None and opened[group.lead.contact_id] != group.lead.id
+    }
+    if not wanted:
+        return
+    leads = await repository.lock(tx, wanted)
+    for stage in {group.stage.key: group.stage for group in wanted.values() if group.stage is not None}.values():
+        moving = [lead for lead in leads.values() if wanted[lead.id].stage == stage and lead.stage != stage.key]
+        if moving:
+            await move_to_stage(tx, Actor("source", wanted[moving[0].id].lead.source_id), moving, stage)
+
+
+def _fold(enquiries: Sequence[Enquiry], stages: list[Stage]) -> list[_Folded]:
+    groups: dict[UUID, _Folded] = {}
+    for place, enquiry in enumerate(enquiries):
+        if enquiry.is_junk:
+            continue
+        stage = find_by_words(stages, enquiry.stage)
+        group = groups.get(enquiry.contact_id)
+        if group is None:
+            begins = stage or first_open(stages)
+            groups[enquiry.contact_id] = _Folded(_new_lead(enquiry, begins.key), stage, [place])
+        else:
+            group.lead = _joined(group.lead, enquiry)
+            group.stage = stage or group.stage
+            group.places.append(place)
+            if group.stage is not None:
+                group.lead = replace(group.lead, stage=group.stage.key)
+    return list(groups.values())
+
+
+def _joined(lead: NewLead, enquiry: Enquiry) -> NewLead:
+    """A lead with one more enquiry: the first touch keeps its campaign, the newest value and answers count."""
+    value, currency = _money(enquiry)
+    return replace(
+        lead,
+        title=lead.title or _title(enquiry),
+        value_minor=lead.value_minor if value is None else value,
+        currency=lead.currency if value is None else currency,
+        utm={**enquiry.utm, **lead.utm},
+        fields={**lead.fields, **enquiry.fields},
+        signals=lead.signals + 1,
+        created_at=min(lead.created_at, enquiry.occurred_at),
+    )
+
+
+def _junk(place: int, enquiry: Enquiry, stage: Stage) -> _Folded:
+    reason = enquiry.junk_reason or "marked as junk by its source"
+    return _Folded(replace(_new_lead(enquiry, stage.key), junk_reason=reason), None, [place])
+
+
+def _new_lead(enquiry: Enquiry, stage: str) -> NewLead:
+    value, currency = _money(enquiry)
+    return NewLead(
+        id=new_id(enquiry.occurred_at),
+        contact_id=enquiry.contact_id,
+        source_id=enquiry.source_id,
+        stage=stage,
+        title=_title(enquiry),
+        value_minor=value,
+        currency=currency,
+        utm=enquiry.utm,
+        fields=enquiry.fields,
+        signals=1,
+        created_at=enquiry.occurred_at,
+    )
+
+
+def _title(enquiry: Enquiry) -> str:
+    return enquiry.title.replace("\x00", "").strip()[:LONGEST_TITLE]
+
+
+def _money(enquiry: Enquiry) -> tuple[int | None, str | None]:
+    currency = (enquiry.currency or "").strip().upper()
+    return enquiry.value_minor, currency if _CURRENCY.fullmatch(currency) else None
+
+
+def _event(verb: str, lead: NewLead) -> Event:
+    data = {
+        "source_id": lead.source_id,
+        "signals": lead.signals,
+        "value_minor": lead.value_minor,
+        "currency": lead.currency,
+    }
+    if verb == "junked":
+        data = {"reason": lead.junk_reason}
+    actor = Actor("source", lead.source_id)
+    return Event(f"lead.{verb}", lead.id, lead.contact_id, lead.id, actor=actor, data=data)

@@ -1,0 +1,46 @@
+"""What the leads room hears: who owns a lead now, that somebody answered, and that a workspace is new."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from switchboard.kernel.db import Tx
+from switchboard.kernel.events import Event, Hub
+from switchboard.leads import repository
+from switchboard.leads.repository import Ownership
+from switchboard.leads.stages import install_stages
+
+
+def subscribe(hub: Hub) -> None:
+    """Hear the rooms below."""
+    hub.subscribe(["lead.assigned", "lead.waiting", "lead.accepted"], follow_owner)
+    hub.subscribe(["message.sent", "note.added"], follow_answer)
+    hub.subscribe(["workspace.created"], set_up)
+
+
+async def follow_owner(tx: Tx, told: Sequence[Event]) -> None:
+    """Keep owner and acceptance on the lead as routing decides them; of several decisions the last holds."""
+    owners: dict[UUID, Ownership] = {}
+    for event in told:
+        if event.lead_id is not None:
+            owner_id = _id(event.data.get("owner_id"))
+            owners[event.lead_id] = Ownership(event.lead_id, owner_id, event.kind == "lead.accepted")
+    if owners:
+        await repository.write_ownership(tx, list(owners.values()))
+
+
+async def follow_answer(tx: Tx, told: Sequence[Event]) -> None:
+    """A person's reply, or a call that was noted, stops the first-response clock."""
+    answers = [event for event in told if event.data.get("purpose") == "reply" or event.data.get("is_call") is True]
+    lead_ids = {event.lead_id for event in answers if event.lead_id is not None}
+    contact_ids = {event.contact_id for event in answers if event.lead_id is None and event.contact_id is not None}
+    if lead_ids or contact_ids:
+        await repository.mark_responded(tx, lead_ids, contact_ids)
+
+
+async def set_up(tx: Tx, _told: Sequence[Event]) -> None:
+    """Give a new workspace its stages."""
+    await install_stages(tx)
+
+
+def _id(value: object) -> UUID | None:
+    return value if isinstance(value, UUID) or value is None else UUID(str(value))
