@@ -29,10 +29,11 @@ Work = Callable[[Tx, Caller], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What a command gets as `ctx.obj`: the settings, and transactions wired as in the server."""
+    """What a command gets as `ctx.obj`: transactions wired as in the server, and who moves rows at a merge."""
 
     build_hub: Callable[[], Hub]
     workspace: str = ""
+    contact_holders: Callable[[], Sequence[Any]] = tuple
 
     def run(self, work: Work[Answer]) -> Answer:
         """Run `work` in one transaction of the chosen workspace, the only one unless `--workspace` names another."""

@@ -11,12 +11,12 @@ from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.queues import Loop
 from switchboard.kernel.settings import Settings
-from switchboard.people import pages as people_pages
-from switchboard.people import suggesting
-from switchboard.people.merging import ContactHolder
 from switchboard.leads import wiring as leads_wiring
 from switchboard.leads.holder import LeadHolder
 from switchboard.leads.subject import LeadKind
+from switchboard.people import pages as people_pages
+from switchboard.people import suggesting
+from switchboard.people.merging import ContactHolder
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
 ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people")

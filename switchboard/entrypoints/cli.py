@@ -1,6 +1,7 @@
 """The command line. Heavy modules are imported inside the commands, so that help is instant."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -24,13 +25,19 @@ Workspace = Annotated[str, typer.Option(help="Id of the workspace, where there a
 
 @app.callback()
 def _prepare(ctx: typer.Context, workspace: Workspace = "") -> None:
-    ctx.obj = Console(_build_hub, workspace)
+    ctx.obj = Console(_build_hub, workspace, _contact_holders)
 
 
 def _build_hub() -> Hub:
     from switchboard.entrypoints.assembly import build_hub
 
     return build_hub()
+
+
+def _contact_holders() -> Sequence[object]:
+    from switchboard.entrypoints.assembly import contact_holders
+
+    return contact_holders()
 
 
 @app.command()

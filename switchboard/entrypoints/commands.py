@@ -7,6 +7,7 @@ import typer
 
 # Name on the command line -> the room's module, and the line of help.
 GROUPS = {
+    "contact": ("switchboard.people.commands", "People: whom signals are about."),
     "user": ("switchboard.accounts.commands", "People who can sign in."),
     "migrate": ("switchboard.ops.commands", "Bring the database's schema up or down."),
 }

@@ -1,19 +1,14 @@
 """Rows going out as CSV, with nothing in them that a spreadsheet would execute."""
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from switchboard.intake.files_limits import Cell
+from switchboard.kernel.spreadsheets import guard_formula
 
 ROW_HEADER, PROBLEM_HEADER = "Row", "Problem"
-# As OWASP lists them, with the full-width forms that some spreadsheets read as the same.
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# A sign and then only digits and blanks is a number or a telephone number like +49 30 123456: it can call
-# nothing, name no cell and start no program, so it stays as people write it and can be imported again.
-_PLAIN_NUMBER = re.compile(r"[+-]?[0-9][0-9 ]*([.,][0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +18,6 @@ class RejectedRow:
     number: int
     cells: dict[str, Cell]
     reasons: Sequence[str]
-
-
-def guard_formula(cell: Cell | None) -> str:
-    """A cell's text for an export: what a spreadsheet could take for a formula gets an apostrophe in front."""
-    text = "" if cell is None else str(cell)
-    stripped = text.lstrip(" \u00a0")
-    is_dangerous = stripped.startswith(_DANGEROUS) and not _PLAIN_NUMBER.fullmatch(stripped)
-    return f"'{text}" if is_dangerous else text
 
 
 def write_errors_csv(path: Path, headers: Sequence[str], rejected: Iterable[RejectedRow]) -> int:

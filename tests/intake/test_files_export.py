@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.intake.files import open_table
-from switchboard.intake.files_export import RejectedRow, guard_formula, write_errors_csv
+from switchboard.intake.files_export import RejectedRow, write_errors_csv
+from switchboard.kernel.spreadsheets import guard_formula
 
 
 @pytest.mark.parametrize(

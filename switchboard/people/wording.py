@@ -1,0 +1,111 @@
+"""How each kind of event reads on a timeline, in one place for all rooms.
+
+A new kind of event needs a line here, or a reason in NOT_SHOWN; a test finds those that have neither. A wording may
+name what the event's data holds: `{stage}` is `data["stage"]`, and `{owner}` the member whose id is
+`data["owner_id"]`. What is missing reads as nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Tone = Literal["", "ok", "wait", "bad", "accent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """An icon, a line that follows the actor's name, and the meaning of its colour."""
+
+    icon: str
+    text: str
+    tone: Tone = ""
+
+
+WORDINGS: Mapping[str, Wording] = {
+    "contact.created": Wording("user-plus", "added this contact", "accent"),
+    "contact.updated": Wording("pencil", "changed {fields}"),
+    "contact.address_added": Wording("at-sign", "added an address: {kind}"),
+    "contact.address_removed": Wording("at-sign", "removed an address: {kind}"),
+    "contact.address_preferred": Wording("star", "chose which address to write to: {kind}"),
+    "contact.address_shared": Wording("users", "marked an address as shared with others: {kind}"),
+    "contact.address_owned": Wording("user", "marked an address as theirs alone: {kind}"),
+    "contact.merged": Wording("merge", "merged another contact into this one"),
+    "contact.unmerged": Wording("split", "undid a merge"),
+    "contact.split": Wording("split", "made an address a contact of its own: {kind}"),
+    "contact.opted_out": Wording("ban", "ended all marketing to this contact", "bad"),
+    "contact.opted_in": Wording("circle-check", "noted that they want marketing again", "ok"),
+    "consent.recorded": Wording("file-text", "recorded what they said to marketing"),
+    "note.added": Wording("sticky-note", "wrote a note"),
+    "lead.created": Wording("zap", "opened a lead", "accent"),
+    "lead.joined": Wording("zap", "added a signal to the open lead"),
+    "lead.assigned": Wording("user-check", "assigned the lead to {owner}"),
+    "lead.waiting": Wording("hourglass", "found nobody for the lead: it waits", "wait"),
+    "lead.accepted": Wording("circle-check", "accepted the lead", "ok"),
+    "lead.handed_on": Wording("forward", "handed the lead on to {owner}", "wait"),
+    "lead.stage_changed": Wording("flag", "moved the lead to {stage}"),
+    "lead.value_changed": Wording("tag", "changed the lead's value"),
+    "lead.title_changed": Wording("pencil", "renamed the lead"),
+    "lead.updated": Wording("pencil", "changed the lead"),
+    "lead.junked": Wording("ban", "marked the lead as junk: {reason}", "bad"),
+    "lead.unjunked": Wording("rotate-ccw", "took the lead out of junk"),
+    "lead.closed": Wording("flag", "closed the lead"),
+    "lead.reopened": Wording("rotate-ccw", "opened the lead again"),
+    "lead.responded": Wording("reply", "answered the lead for the first time", "ok"),
+    "lead.released": Wording("circle-x", "gave the lead back"),
+    "lead.overdue": Wording("timer", "left the lead without an answer for too long", "bad"),
+    "run.started": Wording("workflow", "started the flow {flow}"),
+    "run.stepped": Wording("arrow-right", "took a step of the flow {flow}"),
+    "run.completed": Wording("check", "finished the flow {flow}"),
+    "run.ended": Wording("check", "ended the flow {flow}: {reason}"),
+    "run.stopped": Wording("circle-pause", "stopped the flow {flow}: {reason}"),
+    "run.failed": Wording("circle-x", "could not go on with the flow {flow}: {reason}", "bad"),
+    "message.queued": Wording("mail", "wrote a message"),
+    "message.sent": Wording("send", "sent a message", "ok"),
+    "message.held": Wording("pause", "held a message back: {reason}", "wait"),
+    "message.deferred": Wording("clock", "put a message off: {reason}", "wait"),
+    "message.dropped": Wording("x", "dropped a message: {reason}"),
+    "message.failed": Wording("circle-x", "could not send a message: {reason}", "bad"),
+    "message.in_doubt": Wording("triangle-alert", "does not know whether a message arrived", "wait"),
+    "message.bounced": Wording("circle-x", "got a message back undelivered", "bad"),
+    "message.received": Wording("inbox", "received a message", "accent"),
+    "message.replied": Wording("reply", "answered", "accent"),
+    "conversation.opened": Wording("message-square", "began a conversation"),
+    "conversation.assigned": Wording("user-check", "assigned the conversation to {owner}"),
+    "conversation.snoozed": Wording("clock", "snoozed the conversation"),
+    "conversation.woken": Wording("bell", "woke the conversation"),
+    "conversation.reopened": Wording("rotate-ccw", "opened the conversation again"),
+    "conversation.closed": Wording("check", "closed the conversation"),
+    "conversation.noted": Wording("sticky-note", "wrote a note in the conversation"),
+}
+
+# Kinds that are about no contact, so no timeline shows them.
+NOT_SHOWN: Mapping[str, str] = {
+    "suggestion.made": "the contact's page lists open suggestions",
+    "suggestion.dismissed": "it says that nothing is to be done",
+    "member.joined": "about a member",
+    "workspace.created": "about the workspace",
+    "workspace.updated": "about the workspace",
+}
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_LEFT_OVER = re.compile(r"(?:\s*:)?\s*$")
+
+
+def say(kind: str, data: Mapping[str, object], names: Mapping[str, str]) -> tuple[Wording, str]:
+    """The wording of a kind, and its line with the data put in; `names` has members' names by id.
+
+    A kind without a wording, from a newer version or a partner, reads as its own words.
+    """
+    wording = WORDINGS.get(kind) or Wording("activity", kind.replace(".", " ").replace("_", " "))
+    text = _PLACE.sub(lambda place: _value(place.group(1), data, names), wording.text)
+    return wording, _LEFT_OVER.sub("", text)
+
+
+def _value(name: str, data: Mapping[str, object], names: Mapping[str, str]) -> str:
+    if (member_id := data.get(f"{name}_id")) is not None and name not in data:
+        return names.get(str(member_id), "a former member")
+    value = data.get(name, "")
+    if isinstance(value, list):
+        return ", ".join(str(item).replace("_", " ") for item in value)
+    return str(value).replace("_", " ") if value is not None else ""
