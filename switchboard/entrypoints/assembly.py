@@ -6,6 +6,8 @@ from starlette.routing import Route
 
 from switchboard.accounts import pages as accounts_pages
 from switchboard.accounts.models import Caller
+from switchboard.intake import wiring as intake_wiring
+from switchboard.intake.recognition import RecognitionLoop
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import JobLoop
@@ -47,7 +49,8 @@ def subject_kinds() -> Mapping[str, object]:
 
 def build_loops(_settings: Settings, database: Database) -> list[Loop]:
     """Every queue of one process, in the order of a signal's life."""
-    return [JobLoop(database, {suggesting.JOB: suggesting.suggest})]
+    jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, **intake_wiring.job_handlers()})
+    return [RecognitionLoop(database), jobs]
 
 
 async def shell_counts(_tx: Tx, _caller: Caller) -> Mapping[str, int]:

@@ -18,7 +18,11 @@ from switchboard.accounts.web import Visit, page
 from switchboard.entrypoints import assembly, session_pages
 from switchboard.entrypoints.filters import FILTERS
 from switchboard.entrypoints.headers import SecurityHeaders
+from switchboard.entrypoints.intake_first import IntakeFirst
 from switchboard.entrypoints.request_metrics import RequestMetrics
+from switchboard.intake.app import IntakeApp
+from switchboard.intake.batcher import Batcher
+from switchboard.intake.doors import Doors
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import NotFoundError, SwitchboardError
 from switchboard.kernel.http import Renderer, error_headers, page_response, problem_response, wants_json
@@ -33,27 +37,32 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     """The application for one process; connects to nothing until its lifespan begins."""
     database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
     live = LiveFeed(database_url)
+    batcher = Batcher(database, most_waiting=settings.intake_buffer)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await database.open()
+        batcher.start()
         listening = asyncio.create_task(live.run())  # gate: tasks the feed lives as long as the process
         try:
             yield
         finally:
             live.close()
             listening.cancel()
+            await batcher.stop()
             await database.close()
 
     app = Starlette(
         routes=[*_own_routes(), *assembly.page_routes()],
         lifespan=lifespan,
-        middleware=[Middleware(RequestMetrics), Middleware(SecurityHeaders)],
+        middleware=[Middleware(IntakeFirst), Middleware(RequestMetrics), Middleware(SecurityHeaders)],
         exception_handlers={SwitchboardError: _known_error, HTTPException: _http_error, 500: _bug},
     )
     app.state.settings = settings
     app.state.database = database
     app.state.live = live
+    app.state.batcher = batcher
+    app.state.intake = IntakeApp(Doors(database), batcher)
     app.state.renderer = Renderer(assembly.ROOMS_WITH_PAGES, FILTERS)
     app.state.static_version = _static_version()
     app.state.shell_counts = assembly.shell_counts

@@ -81,16 +81,6 @@ class DueSignal:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A signal with its payload as received, decoded."""
-
-    id: UUID
-    source_id: UUID
-    received_at: datetime
-    payload: object
-
-
-@dataclass(frozen=True, slots=True)
 class SignalOutcome:
     """What recognition made of one signal."""
 
@@ -101,3 +91,97 @@ class SignalOutcome:
     contact_id: UUID | None = None
     lead_id: UUID | None = None
     problems: tuple[Mapping[str, object], ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSignal:
+    """A signal with its payload as received, decoded; one from a file names its import and its row in the sheet."""
+
+    id: UUID
+    source_id: UUID
+    received_at: datetime
+    payload: object
+    import_id: UUID | None
+    import_row: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedSignal:
+    """A signal in the payload log with its last outcome, None when it was never recognised; `is_due` when it waits."""
+
+    id: UUID
+    source_id: UUID
+    received_at: datetime
+    payload: object
+    import_id: UUID | None
+    import_row: int | None
+    outcome: Outcome | None
+    outcome_at: datetime | None
+    contact_id: UUID | None
+    lead_id: UUID | None
+    problems: list[dict[str, object]] | None
+    is_due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignalHistory:
+    """One time a signal was recognised."""
+
+    at: datetime
+    outcome: Outcome
+    contact_id: UUID | None
+    lead_id: UUID | None
+    problems: list[dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalStep:
+    """One event on a lead's way that a signal began."""
+
+    kind: str
+    at: datetime
+    data: dict[str, object]
+
+
+ImportState = Literal["uploaded", "ready", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A file on its way in: uploaded, examined (`ready`), running until every row is recognised, done.
+
+    `columns` is the mapping as JSON, `sample` what the preview is made of, `is_read` whether the file has been read
+    to its end. `rows_read` of `rows_total` rows have become signals or problems; the four counts after it say what
+    became of them. `detail` says why it failed.
+    """
+
+    id: UUID
+    workspace_id: UUID
+    source_id: UUID
+    file_name: str
+    size_bytes: int
+    state: ImportState
+    encoding: str | None
+    delimiter: str | None
+    sample: dict[str, object]
+    columns: dict[str, object]
+    rows_total: int | None
+    rows_read: int
+    is_read: bool
+    rows_new: int
+    rows_updated: int
+    rows_duplicate: int
+    rows_failed: int
+    detail: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def rows_settled(self) -> int:
+        """Rows of which is known what became of them."""
+        return self.rows_new + self.rows_updated + self.rows_duplicate + self.rows_failed
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.state in {"done", "failed", "cancelled"}

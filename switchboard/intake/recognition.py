@@ -14,14 +14,16 @@ import psycopg
 import structlog
 
 from switchboard.accounts import service as accounts
-from switchboard.intake import repository
+from switchboard.intake import repository, repository_imports
+from switchboard.intake.formats.answers import Reading, assemble
 from switchboard.intake.formats.base import Parsed
 from switchboard.intake.formats.registry import get_format
 from switchboard.intake.import_tally import count_imported
 from switchboard.intake.mapping import FieldMapping
-from switchboard.intake.models import DueSignal, Received, SignalOutcome, Source
+from switchboard.intake.models import DueSignal, SignalOutcome, Source, StoredSignal
+from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
-from switchboard.kernel.errors import InvalidError, Problem
+from switchboard.kernel.errors import InvalidError, Problem, UnavailableError
 from switchboard.kernel.queues import Tick, backoff
 from switchboard.leads import service as leads
 from switchboard.leads.models import Enquiry
@@ -75,8 +77,8 @@ async def _recognise_group(tx: Tx, group: list[DueSignal]) -> None:
     try:
         async with tx.savepoint():
             await recognise(tx, group)
-    except psycopg.OperationalError:
-        # A deadlock or a lost connection concerns the whole batch: it stays due and is claimed again.
+    except (psycopg.OperationalError, UnavailableError):
+        # A deadlock, a lost connection or a crowd about one person concerns the whole batch: it is claimed again.
         raise
     except Exception as error:  # noqa: BLE001 whatever went wrong, the other rows go on
         if len(group) == 1:
@@ -92,47 +94,59 @@ async def _put_off(tx: Tx, signal: DueSignal, error: Exception) -> None:
         await repository.postpone_due(tx, signal.signal_id, await tx.now() + backoff(signal.attempts + 1))
         return
     problem = Problem("", f"Recognition failed {MOST_ATTEMPTS} times: {type(error).__name__}. Run it again later.")
-    await _finish(tx, [_failed(signal, (problem,))], [signal])
+    await _finish(tx, [_failed(signal, (problem,))], [signal], {})
 
 
 async def recognise(tx: Tx, due: Sequence[DueSignal]) -> list[SignalOutcome]:
     """Take claimed signals of the transaction's workspace through people, leads and routing."""
-    reads = await _read_all(tx, due)
+    received = {signal.id: signal for signal in await repository.load_signals(tx, due)}
+    reads = await _read_all(tx, due, received)
     outcomes = [_failed(each.due, each.problems) for each in reads if each.parsed is None]
     tests = [each for each in reads if each.parsed is not None and each.parsed.is_test]
     outcomes += [SignalOutcome(each.due.signal_id, each.due.received_at, each.source.id, "test") for each in tests]
     usable = [each for each in reads if each.parsed is not None and not each.parsed.is_test]
     if usable:
         outcomes += await _recognise_people(tx, usable)
-    await _finish(tx, outcomes, due)
+    await _finish(tx, outcomes, due, received)
     return outcomes
 
 
-async def _finish(tx: Tx, outcomes: Sequence[SignalOutcome], due: Sequence[DueSignal]) -> None:
+async def _finish(
+    tx: Tx, outcomes: Sequence[SignalOutcome], due: Sequence[DueSignal], received: Mapping[UUID, StoredSignal]
+) -> None:
     await repository.insert_outcomes(tx, outcomes)
-    await count_imported(tx, due, outcomes)
     await repository.delete_due(tx, [signal.signal_id for signal in due])
+    await events.notify_live(tx, {"signal"})
+    await count_imported(tx, due, outcomes, {signal.id: signal.payload for signal in received.values()})
 
 
-async def _read_all(tx: Tx, due: Sequence[DueSignal]) -> list[_Read]:
-    received = {signal.id: signal for signal in await repository.load_signals(tx, due)}
+async def _read_all(tx: Tx, due: Sequence[DueSignal], received: Mapping[UUID, StoredSignal]) -> list[_Read]:
     sources = await repository.load_sources(tx, list({signal.source_id for signal in due}))
+    import_ids = sorted({signal.import_id for signal in due if signal.import_id is not None})
+    columns = await repository_imports.load_columns(tx, import_ids) if import_ids else {}
     mappings = {source.id: FieldMapping.from_json(source.mapping) for source in sources.values()}
-    return [
-        _read(signal, sources[signal.source_id], received[signal.signal_id], mappings[signal.source_id])
-        for signal in due
-    ]
+    mappings |= {import_id: FieldMapping.from_json(mapping) for import_id, mapping in columns.items()}
+    return [_read(signal, sources[signal.source_id], received[signal.signal_id].payload, mappings) for signal in due]
 
 
-def _read(due: DueSignal, source: Source, received: Received, mapping: FieldMapping) -> _Read:
+def _read(due: DueSignal, source: Source, payload: object, mappings: Mapping[UUID, FieldMapping]) -> _Read:
     try:
-        parsed = get_format(source.format).parse(received.payload, mapping)
+        parsed = _parse(due, source, payload, mappings)
     except InvalidError as error:
         return _Read(due, source, None, error.problems or (Problem("", error.message),))
+    if parsed.is_test and due.import_id is not None:
+        return _Read(due, source, None, (Problem("is_test", "the row says that it is only a test"),))
     if parsed.details_id is not None:
         reason = "the payload only announces a lead; connect the vendor so that its details can be fetched"
         return _Read(due, source, None, (Problem("", reason),))
     return _Read(due, source, parsed)
+
+
+def _parse(due: DueSignal, source: Source, payload: object, mappings: Mapping[UUID, FieldMapping]) -> Parsed:
+    """A row of a file is read by the columns of its import, everything else by its source's format and mapping."""
+    if due.import_id is not None and isinstance(payload, dict):
+        return assemble(Reading(payload), mappings[due.import_id])
+    return get_format(source.format).parse(payload, mappings[source.id])
 
 
 async def _recognise_people(tx: Tx, reads: Sequence[_Read]) -> list[SignalOutcome]:
@@ -151,13 +165,7 @@ async def _recognise_people(tx: Tx, reads: Sequence[_Read]) -> list[SignalOutcom
 async def _open_leads(tx: Tx, known: Sequence[tuple[_Read, Recognised]]) -> list[SignalOutcome]:
     now = await tx.now()
     opened = await leads.open_or_join(tx, [_enquiry(each, found, now) for each, found in known])
-    fresh = list(
-        dict.fromkeys(
-            lead.lead_id
-            for lead, (each, _) in zip(opened, known, strict=True)
-            if lead.is_new and each.parsed is not None and each.parsed.junk_reason is None
-        )
-    )
+    fresh = list(dict.fromkeys(lead.lead_id for lead in opened if lead.is_new and lead.is_open))
     if fresh:
         await _route(tx, fresh)
     return [
@@ -177,7 +185,7 @@ async def _open_leads(tx: Tx, known: Sequence[tuple[_Read, Recognised]]) -> list
 async def _route(tx: Tx, lead_ids: Sequence[UUID]) -> None:
     facts = await leads.load_facts(tx, lead_ids)
     subjects = [
-        RoutingSubject(id=lead_id, kind="lead", contact_id=facts[lead_id].contact_id, facts=facts[lead_id].facts)
+        RoutingSubject(id=lead_id, kind="lead", contact_id=facts[lead_id].contact_id, facts=facts[lead_id].values)
         for lead_id in lead_ids
     ]
     await routing.route(tx, subjects, trigger="lead.created")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from switchboard.intake.models import DueSignal, NewSignal, Received, SignalOutcome, Source
+from switchboard.intake.models import DueSignal, NewSignal, SignalOutcome, Source, StoredSignal
 from switchboard.kernel.db import Tx
 
 SOURCE_COLUMNS = """id, workspace_id, name, format, token, signing_secret, mapping, mapping_version, settings,
@@ -86,13 +86,13 @@ async def claim_due(tx: Tx, most: int) -> list[DueSignal]:
     )
 
 
-async def load_signals(tx: Tx, due: Sequence[DueSignal]) -> list[Received]:
+async def load_signals(tx: Tx, due: Sequence[DueSignal]) -> list[StoredSignal]:
     """The payloads of claimed signals, decoded, in no order."""
     # By the primary key of signal, each in its month's partition.
     return await tx.fetch_all(
-        Received,
+        StoredSignal,
         """
-        SELECT s.id, s.source_id, s.received_at, s.payload FROM app.signal s
+        SELECT s.id, s.source_id, s.received_at, s.payload, s.import_id, s.import_row FROM app.signal s
         JOIN unnest(%s::uuid[], %s::timestamptz[]) AS wanted (id, received_at) USING (id, received_at)
         WHERE s.received_at BETWEEN %s AND %s
         """,
