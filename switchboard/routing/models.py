@@ -29,7 +29,10 @@ class RoutingSubject:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Where one subject stands after routing. `note` says it in words when it did not go as asked."""
+    """Where one subject stands after routing. `note` says it in words when it did not go as asked.
+
+    `is_last_resort` is set by a hand-on that found nobody left to try: it went to a supervisor, or stayed.
+    """
 
     subject_id: UUID
     state: State
@@ -37,6 +40,7 @@ class Outcome:
     rota_id: UUID | None
     accept_by: datetime | None
     note: str = ""
+    is_last_resort: bool = False
 
 
 @dataclass(frozen=True, slots=True)

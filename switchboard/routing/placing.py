@@ -106,14 +106,16 @@ class Table:
         for supervisor_id in (rotas_own, self.supervisor_id):
             if supervisor_id and supervisor_id in self.colleagues and supervisor_id not in request.passed_over:
                 why = "supervisor: nobody else is left to try"
-                return self._give(request, supervisor_id, why, choice.candidates, roster)
+                given = self._give(request, supervisor_id, why, choice.candidates, roster)
+                return replace(given, is_last_resort=True)
         last = request.former.owner_id if request.former else None
         if last is None:
             return self._wait(request, roster, choice.candidates, "Nobody is left to try.")
         note = "Nobody is left to try, and no supervisor is named: it stays where it is."
         # Without anybody to go on to, a clock would only run out again.
         stays = replace(request, note=_joined(request.note, note), accept_within=None)
-        return self._give(stays, last, "stays, nobody else is left to try", choice.candidates, roster)
+        given = self._give(stays, last, "stays, nobody else is left to try", choice.candidates, roster)
+        return replace(given, is_last_resort=True)
 
 
 async def place(
@@ -160,6 +162,7 @@ async def carry_out(
             rota_id=ruling.rota_id,
             accept_by=now + ruling.accept_within if ruling.accept_within and ruling.state == "offered" else None,
             note=ruling.note,
+            is_last_resort=ruling.is_last_resort,
         )
         for ruling in rulings
     ]

@@ -33,6 +33,7 @@ class Ruling:
     accept_within: timedelta | None
     note: str
     candidates: Sequence[Candidate]
+    is_last_resort: bool = False
 
 
 @dataclass(frozen=True, slots=True)
