@@ -16,3 +16,8 @@ SIGNALS = Counter("switchboard_signals", "Signals by what intake did with them."
 SENDS = Counter("switchboard_sends", "Tries to send a message by channel and outcome.", ["channel", "outcome"])
 HANDLED = Counter("switchboard_queue_handled", "Rows a queue's loop has handled.", ["queue"])
 QUEUE_FAILURES = Counter("switchboard_queue_failures", "Batches that failed and will be tried again.", ["queue"])
+STEP_LATENESS = Histogram(
+    "switchboard_step_lateness_seconds",
+    "How long after its moment a step of a flow was done.",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0),
+)
