@@ -36,6 +36,7 @@ __all__ = [
     "opt_out",
     "recognise",
     "search_contacts",
+    "set_custom_field",
     "update_contact",
 ]
 
@@ -157,6 +158,17 @@ async def update_contact(tx: Tx, caller: Caller, contact_id: UUID, form: Contact
     await suggesting.enqueue(tx, [contact_id])
     data = {"fields": columns}
     await events.append(tx, [Event("contact.updated", contact_id, contact_id, actor=caller.actor, data=data)])
+
+
+async def set_custom_field(tx: Tx, contact_ids: Sequence[UUID], name: str, value: str, actor: Actor) -> None:
+    """Write one custom field of many contacts; the merged, and those that have the value already, stay as they are."""
+    rows = await repository.lock_rows(tx, contact_ids)
+    differing = [row for row in rows.values() if row.merged_into is None and row.fields.get(name) != value]
+    if not differing:
+        return
+    await repository.update_contacts(tx, [replace(row, fields={**row.fields, name: value}) for row in differing])
+    data = {"fields": [f"fields.{name}"]}
+    await events.append(tx, [Event("contact.updated", row.id, row.id, actor=actor, data=data) for row in differing])
 
 
 async def lock_contact(tx: Tx, contact_id: UUID) -> ContactRow:
