@@ -129,13 +129,12 @@ def combine(kept: ContactRow, lost: ContactRow) -> ContactRow:
     """The contact that remains: what the kept one lacks comes from the lost one, and an opt-out of either holds."""
     name_of = kept if kept.name else lost
     filled = {column: getattr(kept, column) or getattr(lost, column) for column in _FILLED}
-    opted_out = [at for at in (kept.opted_out_at, lost.opted_out_at) if at is not None]
     return replace(
         kept,
         **{column: getattr(name_of, column) for column in _NAME},
         **filled,
         fields=lost.fields | kept.fields,
-        opted_out_at=min(opted_out, default=None),
+        opted_out_at=kept.opted_out_at or lost.opted_out_at,
     )
 
 
@@ -192,6 +191,7 @@ def _without_filled(kept: ContactRow, moved: Moved) -> ContactRow:
             if fields.get(name) == after:
                 del fields[name]
         elif column == "opted_out_at":
+            # The column is filled only where it was empty.
             columns[column] = None
         elif getattr(kept, column) == after:
             columns[column] = before
