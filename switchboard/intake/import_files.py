@@ -1,7 +1,9 @@
 """Uploaded files as this process reads them: written to a temporary file once, then read on from where it stands."""
 
 import asyncio
+import shutil
 import tempfile
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -59,7 +61,9 @@ class ImportFiles:
         self.close(import_.id)
         closing = ExitStack()
         try:
-            folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="switchboard-import-"))
+            folder = tempfile.mkdtemp(prefix="switchboard-import-")
+            # Also when the process ends without closing its files, or forgets them.
+            closing.callback(weakref.finalize(closing, shutil.rmtree, folder, ignore_errors=True))
             path = Path(folder) / "file"
             await _write(tx, import_.id, path)
             opened = await asyncio.to_thread(OpenFile, path, import_.encoding, import_.delimiter, closing)

@@ -256,7 +256,11 @@ def test_damaged_workbooks_are_unreadable(tmp_path: Path) -> None:
             assert message
 
 
-CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n\ufeff"), max_size=12)
+# Many control characters make a file that is refused as no text; see the tests above.
+CELLS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], include_characters="\t", exclude_characters="\ufeff\ufffd"),
+    max_size=12,
+)
 
 
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=8))

@@ -1,0 +1,115 @@
+"""Group commit: many requests, few commits, one answer each; the same signal at two processes is one."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from switchboard.entrypoints.assembly import build_hub
+from switchboard.intake.batcher import Batcher
+from switchboard.intake.errors import IntakeFullError
+from switchboard.intake.models import NewSignal, Source
+from switchboard.kernel.db import Database
+from switchboard.kernel.errors import InvalidError, UnavailableError
+from switchboard.kernel.ids import new_id
+from tests.conftest import Urls, move_clock
+from tests.intake.conftest import count_signals
+
+
+def _signal(source: Source, key: UUID | None = None, payload: str = "{}") -> NewSignal:
+    return NewSignal(new_id(), source.workspace_id, source.id, key or uuid4(), 60, payload)
+
+
+async def test_the_same_signal_fifty_times_at_two_processes_is_one(
+    database: Database, source: Source, urls: Urls
+) -> None:
+    second = Database(urls.application, build_hub(), max_connections=4)
+    await second.open()
+    batchers = [Batcher(database, most_waiting=100), Batcher(second, most_waiting=100)]
+    for batcher in batchers:
+        batcher.start()
+    key = uuid4()
+    answers = await asyncio.gather(*(batchers[number % 2].accept([_signal(source, key)]) for number in range(50)))
+    for batcher in batchers:
+        await batcher.stop()
+    await second.close()
+    assert [answer.is_duplicate for (answer,) in answers].count(False) == 1
+    assert len({answer.id for (answer,) in answers}) == 1
+    assert await count_signals(database, source.workspace_id) == 1
+
+
+async def test_crossing_batches_of_two_processes_do_not_block_each_other(
+    database: Database, source: Source, urls: Urls
+) -> None:
+    second = Database(urls.application, build_hub(), max_connections=4)
+    await second.open()
+    batchers = [Batcher(database, most_waiting=10_000), Batcher(second, most_waiting=10_000)]
+    keys = [uuid4() for _ in range(200)]
+    for batcher in batchers:
+        batcher.start()
+    forth, back = await asyncio.gather(
+        batchers[0].accept([_signal(source, key) for key in keys]),
+        batchers[1].accept([_signal(source, key) for key in reversed(keys)]),
+    )
+    for batcher in batchers:
+        await batcher.stop()
+    await second.close()
+    assert sum(not answer.is_duplicate for answer in [*forth, *back]) == 200
+    assert [answer.id for answer in forth] == [answer.id for answer in reversed(back)]
+
+
+async def test_a_key_is_free_again_after_its_window(database: Database, source: Source, urls: Urls) -> None:
+    batcher = Batcher(database, most_waiting=10)
+    batcher.start()
+    key = uuid4()
+    (first,) = await batcher.accept([_signal(source, key)])
+    await move_clock(urls, "59 seconds")
+    (within,) = await batcher.accept([_signal(source, key)])
+    await move_clock(urls, "61 seconds")
+    (after,) = await batcher.accept([_signal(source, key)])
+    await batcher.stop()
+    assert (within.is_duplicate, within.id) == (True, first.id)
+    assert (after.is_duplicate, after.id == first.id) == (False, False)
+
+
+async def test_one_payload_that_cannot_be_stored_does_not_harm_its_batch(database: Database, source: Source) -> None:
+    batcher = Batcher(database, most_waiting=10)
+    waiting = [
+        asyncio.create_task(batcher.accept([_signal(source, payload=payload)])) for payload in ("{}", "{not json", "[]")
+    ]
+    await asyncio.sleep(0)
+    batcher.start()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    await batcher.stop()
+    assert [isinstance(answer, InvalidError) for answer in answers] == [False, True, False]
+    assert await count_signals(database, source.workspace_id) == 2
+
+
+async def test_a_commit_that_postgres_refuses_is_told_to_everybody_who_waits(
+    database: Database, source: Source, urls: Urls
+) -> None:
+    with psycopg.connect(urls.superuser, autocommit=True) as connection:
+        connection.execute("ALTER TABLE app.signal_due ADD CONSTRAINT refused CHECK (attempts < 0) NOT VALID")
+    batcher = Batcher(database, most_waiting=10)
+    batcher.start()
+    try:
+        with pytest.raises(UnavailableError):
+            await batcher.accept([_signal(source)])
+    finally:
+        await batcher.stop()
+        with psycopg.connect(urls.superuser, autocommit=True) as connection:
+            connection.execute("ALTER TABLE app.signal_due DROP CONSTRAINT refused")
+    assert await count_signals(database, source.workspace_id) == 0
+
+
+async def test_stopping_commits_what_waits_and_refuses_what_comes_later(database: Database, source: Source) -> None:
+    batcher = Batcher(database, most_waiting=10)
+    waiting = asyncio.create_task(batcher.accept([_signal(source)]))
+    await asyncio.sleep(0)
+    batcher.start()
+    await batcher.stop()
+    assert (await waiting)[0].is_duplicate is False
+    with pytest.raises(IntakeFullError):
+        await batcher.accept([_signal(source)])
+    assert await count_signals(database, source.workspace_id) == 1
