@@ -6,6 +6,10 @@ from starlette.routing import Route
 
 from switchboard.accounts import pages as accounts_pages
 from switchboard.accounts.models import Caller
+from switchboard.flows import wiring as flows_wiring
+from switchboard.flows.contacts import ContactKind, RunHolder
+from switchboard.flows.stepper import StepLoop
+from switchboard.flows.subjects import SubjectKind, SubjectKinds
 from switchboard.intake import wiring as intake_wiring
 from switchboard.intake.recognition import RecognitionLoop
 from switchboard.kernel.db import Database, Tx
@@ -13,44 +17,50 @@ from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.queues import Loop
 from switchboard.kernel.settings import Settings
+from switchboard.leads import pages as leads_pages
 from switchboard.leads import wiring as leads_wiring
 from switchboard.leads.holder import LeadHolder
 from switchboard.leads.subject import LeadKind
 from switchboard.people import pages as people_pages
 from switchboard.people import suggesting
 from switchboard.people.merging import ContactHolder
+from switchboard.routing import pages as routing_pages
+from switchboard.routing.holder import AssignmentHolder
+from switchboard.routing.waiting import WaitingLoop
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
-ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people")
+ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "leads")
 
 
 def build_hub() -> Hub:
     """Everything that travels upwards between rooms, wired in one place."""
     hub = Hub()
     leads_wiring.subscribe(hub)
+    flows_wiring.subscribe(hub, subject_kinds())
     return hub
 
 
 def page_routes() -> list[Route]:
     """The pages of every room."""
-    return [*accounts_pages.routes, *people_pages.routes]
+    return [*accounts_pages.routes, *people_pages.routes, *routing_pages.routes, *leads_pages.routes]
 
 
 def contact_holders() -> Sequence[ContactHolder]:
     """The rooms that hold rows of a contact, which a merge moves and an undo moves back."""
-    return (LeadHolder(),)
+    return (AssignmentHolder(), LeadHolder(), RunHolder())
 
 
-def subject_kinds() -> Mapping[str, object]:
+def subject_kinds() -> SubjectKinds:
     """What flows can be about."""
-    kinds = [LeadKind()]
+    kinds: list[SubjectKind] = [ContactKind(), LeadKind()]
     return {kind.kind: kind for kind in kinds}
 
 
-def build_loops(_settings: Settings, database: Database) -> list[Loop]:
+def build_loops(settings: Settings, database: Database) -> list[Loop]:
     """Every queue of one process, in the order of a signal's life."""
     jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, **intake_wiring.job_handlers()})
-    return [RecognitionLoop(database), jobs]
+    steps = StepLoop(database, subject_kinds(), public_url=settings.public_url)
+    return [RecognitionLoop(database), WaitingLoop(database), steps, jobs]
 
 
 async def shell_counts(_tx: Tx, _caller: Caller) -> Mapping[str, int]:

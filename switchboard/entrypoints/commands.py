@@ -8,6 +8,8 @@ import typer
 # Name on the command line -> the room's module, and the line of help.
 GROUPS = {
     "contact": ("switchboard.people.commands", "People: whom signals are about."),
+    "rota": ("switchboard.routing.commands", "Who is on, when."),
+    "rule": ("switchboard.routing.commands_rules", "Which lead goes to which rota or member."),
     "user": ("switchboard.accounts.commands", "People who can sign in."),
     "migrate": ("switchboard.ops.commands", "Bring the database's schema up or down."),
 }

@@ -1,4 +1,7 @@
-"""The names that routing rules know. Rooms above give their facts these names and types."""
+"""The names that routing rules know. Rooms above give their facts these names and types.
+
+Money is in minor units, so `lead.value >= 100000` is a thousand euros or more.
+"""
 
 from switchboard.kernel.expressions import Fields, FieldType
 from switchboard.people.models import CONTACT_FIELDS
@@ -7,12 +10,12 @@ LEAD_FACTS: Fields = {
     "id": FieldType.STRING,
     "title": FieldType.STRING,
     "stage": FieldType.STRING,
-    "value": FieldType.FLOAT,
+    "value": FieldType.INT,
     "currency": FieldType.STRING,
     "utm": FieldType.STRING_MAP,
     "fields": FieldType.STRING_MAP,
     "signals": FieldType.INT,
-    "is_junk": FieldType.BOOL,
+    "junk": FieldType.BOOL,
     "created_at": FieldType.TIMESTAMP,
 }
 SOURCE_FACTS: Fields = {

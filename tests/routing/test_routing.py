@@ -273,7 +273,7 @@ async def test_a_rule_that_cannot_be_asked_is_passed_by_and_the_decision_says_so
         )
     [outcome] = await route_some(database, workspace_id, 1, {"lead": {"value": "a lot"}})
     assert names_of(team, [outcome]) == ["Anna"]
-    assert outcome.note.startswith("The rule Big could not be asked: lead.value should be a number")
+    assert outcome.note.startswith("The rule Big could not be asked: lead.value should be a whole number")
 
 
 async def test_the_number_of_statements_does_not_grow_with_the_batch(
@@ -285,7 +285,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_batch(
             with recorded_queries() as statements:
                 await service.route(tx, make_subjects(size), trigger="arrived")
         counts.append(len(statements))
-    assert counts[0] == counts[1] <= 20
+    assert counts[0] == counts[1] <= 30
 
 
 async def test_an_empty_batch_does_nothing(database: Database, workspace_id: UUID) -> None:
