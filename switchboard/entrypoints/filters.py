@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-_MINOR_DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "JOD": 3, "OMR": 3, "TND": 3}
+from switchboard.kernel.money import minor_digits
 
 
 def money(minor: int | None, currency: str | None) -> str:
     """`123456, "EUR"` as `1,234.56 EUR`; empty when there is no value."""
     if minor is None or not currency:
         return ""
-    digits = _MINOR_DIGITS.get(currency, 2)
+    digits = minor_digits(currency)
     return f"{minor / 10**digits:,.{digits}f} {currency}"
 
 

@@ -37,7 +37,10 @@ async def move_to_stage(tx: Tx, actor: Actor, leads: Sequence[Lead], stage: Stag
         await repository.write_stage(tx, ids, stage.key, is_open=stage.is_open)
     closing = [lead for lead in leads if lead.is_open and not stage.is_open]
     reopening = [lead for lead in leads if not lead.is_open and stage.is_open and not lead.is_junk]
-    moved = [event_of("stage_changed", lead, actor, {"from": lead.stage, "to": stage.key}) for lead in leads]
+    moved = [
+        event_of("stage_changed", lead, actor, {"from": lead.stage, "to": stage.key, "stage": stage.title})
+        for lead in leads
+    ]
     closed = [event_of("closed", lead, actor, {"outcome": stage.outcome}) for lead in closing]
     reopened = [event_of("reopened", lead, actor, {}) for lead in reopening]
     await events.append(tx, [*moved, *closed, *reopened])

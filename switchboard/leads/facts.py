@@ -60,7 +60,6 @@ def _lead_facts(
         "currency": lead.currency or "",
         "signals": lead.signals,
         "junk": lead.is_junk,
-        "is_junk": lead.is_junk,
         "fields": lead.fields,
         "utm": lead.utm,
         "created_at": lead.created_at,

@@ -84,22 +84,24 @@ async def list_board(tx: Tx, caller: Caller, chosen: LeadFilter, names: Names, *
     keys = list(names.stages)
     limits = [DEEP_COLUMN_CARDS if key == deep else COLUMN_CARDS for key in keys]
     rows = await repository_lists.list_board(tx, keys, [limit + 1 for limit in limits], chosen)
-    counts = await repository_lists.count_by_stage(tx, keys)
+    # Under a filter only the leads that are shown are counted: to count the others would be to read them all.
+    counts = {} if chosen.narrows else await repository_lists.count_by_stage(tx, keys)
     by_stage: dict[str, list[LeadRow]] = {key: [] for key in keys}
     for row in rows:
         by_stage[row.stage].append(row)
     kept = [row for key, limit in zip(keys, limits, strict=True) for row in by_stage[key][:limit]]
     summaries = {lead.id: lead for lead in await summarise(tx, kept, names)}
     return [
-        Column(
-            stage=names.stages[key],
-            leads=tuple(summaries[row.id] for row in by_stage[key][:limit]),
-            count=counts[key],
-            is_counted=counts[key] < repository_lists.MOST_COUNTED,
-            has_more=len(by_stage[key]) > limit,
-        )
+        _column(names.stages[key], [summaries[row.id] for row in by_stage[key][:limit]], by_stage[key], counts.get(key))
         for key, limit in zip(keys, limits, strict=True)
     ]
+
+
+def _column(stage: Stage, leads: list[LeadSummary], found: list[LeadRow], counted: int | None) -> Column:
+    has_more = len(found) > len(leads)
+    count = len(leads) if counted is None else counted
+    is_counted = not has_more if counted is None else counted < repository_lists.MOST_COUNTED
+    return Column(stage, tuple(leads), count if is_counted or counted is None else count - 1, is_counted, has_more)
 
 
 async def list_unanswered(tx: Tx, caller: Caller, names: Names, limit: int) -> list[LeadSummary]:

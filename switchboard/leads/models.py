@@ -113,6 +113,11 @@ class LeadFilter:
     source_id: UUID | None = None
     contact_ids: tuple[UUID, ...] | None = None
 
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves out leads of a stage."""
+        return (self.owner_id, self.source_id, self.contact_ids) != (None, None, None) or self.is_unowned
+
 
 @dataclass(frozen=True, slots=True)
 class LeadSummary:

@@ -1,7 +1,7 @@
 """The statements behind lists, the board and the numbers of leads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -69,6 +69,7 @@ async def list_leads(
     """Leads by the filter, newest first: those older than `before`, or the nearest that are newer than `after`."""
     is_backwards = after is not None
     where, params = _conditions(chosen)
+    where.append(_view(chosen))
     if before is not None:
         where.append("id < %(before)s")
     if is_backwards:
@@ -86,11 +87,14 @@ async def list_leads(
     return rows[::-1] if is_backwards else rows
 
 
-def _conditions(chosen: LeadFilter) -> tuple[list[str], dict[str, object]]:
-    # A stage says itself whether its leads are open or closed, so it replaces the two plain views.
+def _view(chosen: LeadFilter) -> str:
+    """A stage says itself whether its leads are open or closed, so it replaces the two plain views."""
     is_plain = chosen.view in ("open", "closed")
-    view = "NOT is_junk" if chosen.stage and is_plain else _VIEWS[chosen.view]
-    where = ["workspace_id = %(workspace)s", view]
+    return "NOT is_junk" if chosen.stage and is_plain else _VIEWS[chosen.view]
+
+
+def _conditions(chosen: LeadFilter) -> tuple[list[str], dict[str, object]]:
+    where = ["workspace_id = %(workspace)s"]
     if chosen.stage:
         where.append("stage = %(stage)s")
     if chosen.is_unowned:
@@ -111,8 +115,8 @@ def _conditions(chosen: LeadFilter) -> tuple[list[str], dict[str, object]]:
 
 
 async def list_board(tx: Tx, stages: Sequence[str], limits: Sequence[int], chosen: LeadFilter) -> list[LeadRow]:
-    """The newest leads of each stage, at most its limit."""
-    where, params = _conditions(chosen)
+    """The newest leads of each stage, at most its limit; the filter's view and stage do not matter."""
+    where, params = _conditions(replace(chosen, stage=""))
     # One walk of the index lead_by_stage a stage.
     return await tx.fetch_all(
         LeadRow,
@@ -138,7 +142,7 @@ async def count_by_stage(tx: Tx, stages: Sequence[str]) -> dict[str, int]:
             SELECT count(*) AS leads FROM (
                 SELECT FROM app.lead WHERE workspace_id = %(workspace)s AND stage = s.stage_key AND NOT is_junk
                 LIMIT {MOST_COUNTED}
-            ) AS some
+            ) AS counted
         ) AS c
         """,
         {"workspace": tx.workspace_id, "stages": list(stages)},
