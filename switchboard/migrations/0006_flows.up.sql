@@ -72,6 +72,7 @@ CREATE TABLE app.run_ended (
     contact_id uuid,
     lead_id uuid,
     step integer NOT NULL,
+    depth smallint NOT NULL DEFAULT 0,
     outcome text NOT NULL CHECK (outcome IN ('finished', 'stopped', 'failed')),
     reason text NOT NULL,
     started_at timestamptz NOT NULL,
