@@ -66,7 +66,7 @@ async def known_names(tx: Tx, kinds: SubjectKinds) -> Known:
     stages = await kinds["lead"].list_stages(tx) if "lead" in kinds else None
     return Known(
         templates=frozenset(letter.name for letter in await repository_templates.list_templates(tx)),
-        rotas=frozenset(rota.name for rota in await routing.list_rotas(tx)),
+        rotas=frozenset(name for rota in await routing.list_rotas(tx) for name in (rota.name, rota.name.lower())),
         members=frozenset(member.email for member in await accounts.list_members(tx)),
         stages=stages,
     )

@@ -36,8 +36,9 @@ async def assign(batch: Batch, step: CompiledStep, walks: Sequence[Walk]) -> Non
     await batch.knowledge.learn(walk.key for walk in walks)
     ids = [walk.run.subject_id for walk in walks]
     offer = Offer(batch, step, target, await routing.find_assignments(batch.tx, ids))
+    begun = [walk for walk in walks if walk.phase != "ready"]
     await offer.make([walk for walk in walks if walk.phase == "ready"])
-    await offer.follow([walk for walk in walks if walk.phase != "ready"])
+    await offer.follow(begun)
 
 
 # By the kind of step, like `actions.ACTIONS`.
