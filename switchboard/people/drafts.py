@@ -85,6 +85,7 @@ def given_consents(contact_ids: Sequence[UUID | None], seen: Sequence[NormalSigh
 
 
 def _digits_of_phone(value: str) -> list[str]:
-    # People look a number up by its end or as they dial it at home, so it is found with and without the prefix.
+    # People look a number up as they dial it at home, or by its end: it is found without the prefix of its country,
+    # which has one to three digits, and by its last seven digits.
     digits = value.removeprefix("+")
-    return [digits, *(digits[count:] for count in (1, 2, 3) if len(digits) - count >= 6)]
+    return [digits, *(digits[count:] for count in (1, 2, 3) if len(digits) - count >= 6), digits[-7:]]

@@ -43,7 +43,6 @@ james jim jimmy jamie
 jennifer jen jenny
 johannes hannes
 john johnny jack
-jonathan jon
 jose pepe
 joseph joe joey
 joshua josh

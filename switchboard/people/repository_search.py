@@ -5,7 +5,7 @@ from uuid import UUID
 
 from switchboard.kernel.db import Tx
 
-TYPO_LIKENESS = 0.5
+TYPO_LIKENESS = 0.65
 
 
 async def insert_words(tx: Tx, words: Mapping[UUID, str]) -> None:

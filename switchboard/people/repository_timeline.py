@@ -34,7 +34,6 @@ async def list_events(
     contact_ids: Collection[UUID],
     *,
     lead_id: UUID | None,
-    kinds_left_out: Collection[str],
     before: UUID | None,
     limit: int,
 ) -> list[EventRow]:
@@ -47,7 +46,7 @@ async def list_events(
         FROM unnest(%(contacts)s::uuid[]) AS c (id)
         CROSS JOIN LATERAL (
             SELECT id, at, kind, lead_id, subject_id, actor_kind, actor_id, data FROM app.event
-            WHERE workspace_id = %(workspace)s AND contact_id = c.id AND NOT kind = ANY(%(left_out)s)
+            WHERE workspace_id = %(workspace)s AND contact_id = c.id
               AND (%(before)s::uuid IS NULL OR id < %(before)s)
               AND (%(lead)s::uuid IS NULL OR lead_id = %(lead)s)
             ORDER BY id DESC LIMIT %(limit)s
@@ -57,7 +56,6 @@ async def list_events(
         {
             "workspace": tx.workspace_id,
             "contacts": list(contact_ids),
-            "left_out": list(kinds_left_out),
             "lead": lead_id,
             "before": before,
             "limit": limit,

@@ -1,5 +1,6 @@
 """Contacts: finding, reading and changing them. Recognition, merging and suggestions have modules of their own."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -45,6 +46,7 @@ CHANNELS = ("email", "phone")
 LONGEST_NOTE = 20_000
 SHORTEST_SEARCH = 2
 MOST_SEARCH_WORDS = 8
+_DIALLED = re.compile(r"[+(]*[0-9][0-9 ()./-]{2,}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,9 @@ async def list_notes(tx: Tx, contact_id: UUID, limit: int = PAGE_ROWS) -> list[N
 
 
 def _searched_words(text: str) -> Sequence[str]:
+    if _DIALLED.fullmatch(text.strip()):
+        # A number is kept as one word without blanks, signs and leading zeros, however it is typed.
+        text = "".join(filter(str.isdecimal, text)).lstrip("0")
     words = list(dict.fromkeys(fold(text).split()))
     # One lone letter begins a word of nearly everybody; beside others it narrows the search.
     is_enough = any(len(word) >= SHORTEST_SEARCH or not word.isascii() for word in words)

@@ -97,14 +97,10 @@ async def access_suggestion(tx: Tx, caller: Caller, suggestion_id: UUID) -> Sugg
 async def dismiss(tx: Tx, caller: Caller, suggestion_id: UUID) -> None:
     """Say that two contacts are not one person; it is not suggested again."""
     caller.require("agent")
-    suggestion = await access_suggestion(tx, caller, suggestion_id)
+    await access_suggestion(tx, caller, suggestion_id)
     if not await repository.decide(tx, suggestion_id, "dismissed"):
         raise SuggestionNotFoundError
-    data = {"other_id": suggestion.second_id}
-    await events.append(
-        tx,
-        [Event("suggestion.dismissed", suggestion_id, suggestion.first_id, actor=caller.actor, data=data)],
-    )
+    await events.append(tx, [Event("suggestion.dismissed", suggestion_id, actor=caller.actor)])
 
 
 _WORDS = {"email": "e-mail address", "phone": "phone number", "handle": "handle"}

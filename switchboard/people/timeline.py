@@ -9,7 +9,7 @@ from switchboard.accounts.service import list_members
 from switchboard.kernel.db import Tx
 from switchboard.people import repository_consents, repository_timeline
 from switchboard.people.repository_timeline import EventRow
-from switchboard.people.wording import NOT_SHOWN, Tone, say
+from switchboard.people.wording import Tone, say
 
 _ACTORS = {"flow": "A flow", "source": "A source", "contact": "They", "system": "Switchboard"}
 
@@ -42,9 +42,7 @@ async def list_timeline(
     With `lead_id` only what concerns that lead. Events of contacts merged into this one are among them.
     """
     contact_ids = await repository_timeline.list_ids_with_merged(tx, contact_id)
-    rows = await repository_timeline.list_events(
-        tx, contact_ids, lead_id=lead_id, kinds_left_out=NOT_SHOWN, before=before, limit=limit
-    )
+    rows = await repository_timeline.list_events(tx, contact_ids, lead_id=lead_id, before=before, limit=limit)
     names = {str(member.user_id): member.name for member in await list_members(tx)}
     bodies = await _note_bodies(tx, rows)
     return [_item(row, names, bodies) for row in rows]

@@ -1,7 +1,7 @@
 """How each kind of event reads on a timeline, in one place for all rooms.
 
-A new kind of event needs a line here, or a reason in NOT_SHOWN; a test finds those that have neither. A wording may
-name what the event's data holds: `{stage}` is `data["stage"]`, and `{owner}` the member whose id is
+A new kind of event needs a line here, or its noun a reason in NOT_SHOWN; a test finds those that have neither. A
+wording may name what the event's data holds: `{stage}` is `data["stage"]`, and `{owner}` the member whose id is
 `data["owner_id"]`. What is missing reads as nothing.
 """
 
@@ -44,16 +44,14 @@ WORDINGS: Mapping[str, Wording] = {
     "lead.accepted": Wording("circle-check", "accepted the lead", "ok"),
     "lead.handed_on": Wording("forward", "handed the lead on to {owner}", "wait"),
     "lead.stage_changed": Wording("flag", "moved the lead to {stage}"),
-    "lead.value_changed": Wording("tag", "changed the lead's value"),
-    "lead.title_changed": Wording("pencil", "renamed the lead"),
+    "lead.valued": Wording("tag", "changed the lead's value"),
+    "lead.recorded": Wording("history", "recorded a lead of the past"),
     "lead.updated": Wording("pencil", "changed the lead"),
     "lead.junked": Wording("ban", "marked the lead as junk: {reason}", "bad"),
     "lead.unjunked": Wording("rotate-ccw", "took the lead out of junk"),
     "lead.closed": Wording("flag", "closed the lead"),
     "lead.reopened": Wording("rotate-ccw", "opened the lead again"),
-    "lead.responded": Wording("reply", "answered the lead for the first time", "ok"),
     "lead.released": Wording("circle-x", "gave the lead back"),
-    "lead.overdue": Wording("timer", "left the lead without an answer for too long", "bad"),
     "run.started": Wording("workflow", "started the flow {flow}"),
     "run.stepped": Wording("arrow-right", "{text} (flow {flow})"),
     "run.finished": Wording("check", "came to the end of the flow {flow}", "ok"),
@@ -69,6 +67,8 @@ WORDINGS: Mapping[str, Wording] = {
     "message.bounced": Wording("circle-x", "got a message back undelivered", "bad"),
     "message.received": Wording("inbox", "received a message", "accent"),
     "message.replied": Wording("reply", "answered", "accent"),
+    "conversation.answered": Wording("reply", "answered the conversation", "ok"),
+    "conversation.waiting": Wording("hourglass", "waits for an answer", "wait"),
     "conversation.opened": Wording("message-square", "began a conversation"),
     "conversation.assigned": Wording("user-check", "assigned the conversation to {owner}"),
     "conversation.snoozed": Wording("clock", "snoozed the conversation"),
@@ -78,16 +78,21 @@ WORDINGS: Mapping[str, Wording] = {
     "conversation.noted": Wording("sticky-note", "wrote a note in the conversation"),
 }
 
-# Kinds that are about no contact, so no timeline shows them.
+# What events are about that no timeline shows, by the noun before the dot; each with the reason.
 NOT_SHOWN: Mapping[str, str] = {
-    "suggestion.made": "the contact's page lists open suggestions",
-    "suggestion.dismissed": "it says that nothing is to be done",
-    "member.joined": "about a member",
-    "flow.saved": "about a flow",
-    "flow.activated": "about a flow",
-    "flow.paused": "about a flow",
-    "workspace.created": "about the workspace",
-    "workspace.updated": "about the workspace",
+    "flow": "about a flow itself",
+    "import": "about a file; the people in it have events of their own",
+    "mail": "about the local mailbox",
+    "member": "about a member",
+    "rota": "about a rota",
+    "rule": "about a routing rule",
+    "signal": "about a source's signals; what they led to has events of its own",
+    "source": "about a source",
+    "stage": "about the stages of all leads",
+    "suggestion": "about two contacts; their pages list open suggestions",
+    "suppression": "about an address, whoever has it",
+    "template": "about a template",
+    "workspace": "about the workspace",
 }
 
 _PLACE = re.compile(r"\{(\w+)\}")
