@@ -21,7 +21,7 @@ from switchboard.routing import pages_rules, rotas, views
 from switchboard.routing.errors import RotaInUseError, RotaNameTakenError
 from switchboard.routing.hours import WEEKDAY_NAMES, parse_hours
 from switchboard.routing.models import STRATEGIES, Rota, Shift, Strategy
-from switchboard.routing.views import RotaSummary, RotaView
+from switchboard.routing.views import MemberView, RotaSummary, RotaView
 
 Save = Callable[[Visit, UUID], Awaitable[str]]
 
@@ -55,6 +55,7 @@ class RotaPage:
     zones: list[str] = field(metadata={"help": "Every IANA zone."})
     errors: dict[str, str] = field(metadata={"help": "What is wrong, by field of the form that was refused."})
     typed: Mapping[str, str] = field(metadata={"help": "The form that was refused, as typed; empty otherwise."})
+    edited: MemberView | None = field(metadata={"help": "Whose capacity and weight the member's form changes."})
     may_change: bool = field(metadata={"help": "Whether the caller may set the rota up."})
 
 
@@ -153,7 +154,7 @@ async def add_override(visit: Visit, rota_id: UUID) -> str:
         visit.tx,
         visit.caller,
         rota_id,
-        form.id("user_id"),
+        form.id("away_id"),
         is_on=form.text("is_on") == "on",
         starts_at=_local_instant(form, "starts", rota.time_zone),
         ends_at=_local_instant(form, "ends", rota.time_zone),
@@ -170,7 +171,7 @@ async def remove_override(visit: Visit, rota_id: UUID) -> str:
 
 async def add_holiday(visit: Visit, rota_id: UUID) -> str:
     """Close the rota on a day."""
-    day, name = _day(visit.form, "day"), visit.form.required("name", longest=rotas.LONGEST_NAME)
+    day, name = _day(visit.form, "day"), visit.form.required("holiday_name", longest=rotas.LONGEST_NAME)
     await rotas.add_holiday(visit.tx, visit.caller, rota_id, day, name)
     return "Holiday added."
 
@@ -196,13 +197,17 @@ def _saving(save: Save) -> Callable[[Visit], Awaitable[Response]]:
 
 
 async def _rota(visit: Visit, rota_id: UUID, errors: dict[str, str] | None = None) -> Response:
+    view = await views.view_rota(visit.tx, visit.caller, rota_id)
+    typed = _typed(visit.form) if errors else {}
+    chosen = typed.get("user_id") if "weight" in typed else visit.query("member")
     context = RotaPage(
-        view=await views.view_rota(visit.tx, visit.caller, rota_id),
+        view=view,
         weekdays=WEEKDAY_NAMES,
         strategies=list(STRATEGIES.items()),
         zones=sorted(available_timezones()),
         errors=errors or {},
-        typed=_typed(visit.form) if errors else {},
+        typed=typed,
+        edited=next((member for member in view.members if str(member.user_id) == chosen), None),
         may_change=visit.caller.may("admin"),
     )
     return await visit.render("routing/rota.html", context, active="rotas", status=422 if errors else 200)

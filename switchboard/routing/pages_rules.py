@@ -42,6 +42,7 @@ class RuleFormPage:
 
     rule_id: str = field(metadata={"help": "Whose form it is, empty for a new rule."})
     is_default: bool = field(metadata={"help": "Whether only the target can change."})
+    is_enabled: bool = field(metadata={"help": "Whether it is asked at all."})
     typed: dict[str, str] = field(metadata={"help": "Name, condition and target as stored or as typed."})
     targets: list[tuple[str, str]] = field(metadata={"help": "Where a rule can send: rotas, then members."})
     errors: dict[str, str] = field(metadata={"help": "What is wrong, by field."})
@@ -141,6 +142,7 @@ async def _form(visit: Visit, rule: Rule | None, typed: dict[str, str], error: I
     context = RuleFormPage(
         rule_id=str(rule.id) if rule else "",
         is_default=rule is not None and rule.is_default,
+        is_enabled=rule is None or rule.is_enabled,
         typed=typed,
         targets=await _targets(visit.tx),
         errors={problem.field: problem.message for problem in found if problem.field != "condition"},

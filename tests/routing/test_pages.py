@@ -49,6 +49,8 @@ def every_field(user_id: UUID) -> dict[str, str]:
     return {
         **ROTA,
         "user_id": str(user_id),
+        "away_id": str(user_id),
+        "holiday_name": "Closed",
         "override_id": str(user_id),
         "places": "1",
         "day": "2027-01-04",
@@ -111,8 +113,8 @@ async def test_an_owner_sets_up_a_rota_from_nothing(app: Starlette, database: Da
         for path, fields in (
             ("members", {"user_id": me, "capacity": "5", "weight": "2"}),
             ("shifts", {f"hours-{me}-{weekday}": "9-12, 13:30-18" for weekday in range(1, 6)}),
-            ("holidays", {"day": "2027-01-04", "name": "Stocktaking"}),
-            ("overrides", {"user_id": me, "is_on": "off", "starts": "2027-01-05T09:00", "ends": "2027-01-05T10:00"}),
+            ("holidays", {"day": "2027-01-04", "holiday_name": "Stocktaking"}),
+            ("overrides", {"away_id": me, "is_on": "off", "starts": "2027-01-05T09:00", "ends": "2027-01-05T10:00"}),
         ):
             answer = await browser.post(f"{here}/{path}", fields)
             assert (answer.status_code, answer.headers["location"]) == (303, here)
@@ -137,7 +139,7 @@ async def test_what_is_wrong_stands_beside_its_field_with_what_was_typed(
         week = await browser.post(f"/rotas/{rota_id}/shifts", {cell: "nine to five"})
         new = await browser.post("/rotas", {**ROTA, "time_zone": "Mars/Base", "name": "Kept"})
         taken = await browser.post("/rotas", {**ROTA, "name": "sales"})
-        override = await browser.post(f"/rotas/{rota_id}/overrides", {"user_id": str(team[0].user_id), "starts": "x"})
+        override = await browser.post(f"/rotas/{rota_id}/overrides", {"away_id": str(team[0].user_id), "starts": "x"})
         archived = await browser.post(f"/rotas/{rota_id}/archive")
     assert {answer.status_code for answer in (week, new, taken, override, archived)} == {422}
     assert f'id="{cell}-error"' in week.text
