@@ -10,6 +10,12 @@ from switchboard.flows import wiring as flows_wiring
 from switchboard.flows.contacts import ContactKind, RunHolder
 from switchboard.flows.stepper import StepLoop
 from switchboard.flows.subjects import SubjectKind, SubjectKinds
+from switchboard.inbox import service as inbox
+from switchboard.inbox import pages as inbox_pages
+from switchboard.inbox import service as inbox
+from switchboard.inbox import wiring as inbox_wiring
+from switchboard.inbox.holder import ConversationHolder
+from switchboard.inbox.listener import MailListener
 from switchboard.intake import wiring as intake_wiring
 from switchboard.intake.recognition import RecognitionLoop
 from switchboard.kernel.db import Database, Tx
@@ -17,6 +23,7 @@ from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.queues import Loop
 from switchboard.kernel.settings import Settings
+from switchboard.leads import numbers as leads_numbers
 from switchboard.leads import pages as leads_pages
 from switchboard.leads import wiring as leads_wiring
 from switchboard.leads.holder import LeadHolder
@@ -29,25 +36,26 @@ from switchboard.routing.holder import AssignmentHolder
 from switchboard.routing.waiting import WaitingLoop
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
-ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "leads")
+ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "leads", "inbox")
 
 
 def build_hub() -> Hub:
     """Everything that travels upwards between rooms, wired in one place."""
     hub = Hub()
     leads_wiring.subscribe(hub)
+    inbox_wiring.subscribe(hub)
     flows_wiring.subscribe(hub, subject_kinds())
     return hub
 
 
 def page_routes() -> list[Route]:
     """The pages of every room."""
-    return [*accounts_pages.routes, *people_pages.routes, *routing_pages.routes, *leads_pages.routes]
+    return [*accounts_pages.routes, *people_pages.routes, *routing_pages.routes, *leads_pages.routes, *inbox_pages.routes]
 
 
 def contact_holders() -> Sequence[ContactHolder]:
     """The rooms that hold rows of a contact, which a merge moves and an undo moves back."""
-    return (AssignmentHolder(), LeadHolder(), RunHolder())
+    return (AssignmentHolder(), LeadHolder(), RunHolder(), ConversationHolder())
 
 
 def subject_kinds() -> SubjectKinds:
@@ -58,11 +66,13 @@ def subject_kinds() -> SubjectKinds:
 
 def build_loops(settings: Settings, database: Database) -> list[Loop]:
     """Every queue of one process, in the order of a signal's life."""
-    jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, **intake_wiring.job_handlers()})
+    handlers = {**intake_wiring.job_handlers(), **inbox_wiring.job_handlers(settings)}
+    jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, **handlers})
+    mail = MailListener(database, host=settings.smtp_in_host, port=settings.inbound_port, domain=settings.mail_domain)
     steps = StepLoop(database, subject_kinds(), public_url=settings.public_url)
-    return [RecognitionLoop(database), WaitingLoop(database), steps, jobs]
+    return [RecognitionLoop(database), WaitingLoop(database), steps, jobs, mail]
 
 
-async def shell_counts(_tx: Tx, _caller: Caller) -> Mapping[str, int]:
-    """The numbers in the rail of every page."""
-    return {}
+async def shell_counts(tx: Tx, _caller: Caller) -> Mapping[str, int]:
+    """The numbers in the rail of every page: leads and conversations that wait for an answer."""
+    return {"waiting": await leads_numbers.count_overdue(tx), "inbox": await inbox.count_waiting(tx)}

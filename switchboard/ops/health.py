@@ -27,6 +27,13 @@ class QueueHealth:
         """Whether somebody should look: late, or nobody works it."""
         return not self.is_worked or self.lag_seconds > PATIENCE.total_seconds()
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with a queue that is behind, and what to do."""
+        if not self.is_worked:
+            return f"Nobody works the queue {self.name}. Start `switchboard work`."
+        return f"The queue {self.name} is {self.lag_seconds:.0f} seconds behind with {self.depth} due."
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -63,25 +70,25 @@ async def check(database: Database) -> Health:
         return Health(False, "unreachable", (), False, (), (error.message,))
 
 
+async def check_queues(tx: Tx) -> tuple[QueueHealth, ...]:
+    """Every queue as the transaction sees it: a queue loop sees all workspaces' rows, others only their own."""
+    worked = await queries.list_worked_queues(tx, WORKER_SILENCE)
+    return tuple(
+        QueueHealth(row.name, row.depth, round(row.lag_seconds, 3), row.name in worked)
+        for row in await queries.list_queue_lags(tx)
+    )
+
+
 async def _check(tx: Tx) -> Health:
     pending = await _pending_migrations(tx)
     if pending:
         trouble = "The database is behind this version. Run `switchboard migrate up`."
         return Health(False, "ok", pending, False, (), (trouble,))
+    queues = await check_queues(tx)
     worked = await queries.list_worked_queues(tx, WORKER_SILENCE)
-    queues = tuple(
-        QueueHealth(row.name, row.depth, round(row.lag_seconds, 3), row.name in worked)
-        for row in await queries.list_queue_lags(tx)
-    )
     return Health(
-        True, "ok", (), "smtp-in" in worked, queues, tuple(_trouble(queue) for queue in queues if queue.is_behind)
+        True, "ok", (), "smtp-in" in worked, queues, tuple(queue.trouble for queue in queues if queue.is_behind)
     )
-
-
-def _trouble(queue: QueueHealth) -> str:
-    if not queue.is_worked:
-        return f"Nobody works the queue {queue.name}. Start `switchboard work`."
-    return f"The queue {queue.name} is {queue.lag_seconds:.0f} seconds behind with {queue.depth} due."
 
 
 async def _pending_migrations(tx: Tx) -> tuple[int, ...]:
