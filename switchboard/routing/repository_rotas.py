@@ -34,7 +34,7 @@ async def find_rotas(tx: Tx, rota_ids: Sequence[UUID]) -> dict[UUID, Rota]:
 
 async def find_rota_by_name(tx: Tx, name: str) -> Rota | None:
     """The rota in use with that name, in any case of letters."""
-    # By the partial unique index rota_name.
+    # Along the workspace's part of the index rota_name: row security keeps lower() from being looked up in it.
     return await tx.find_one(
         Rota,
         f"SELECT {_ROTA} FROM app.rota WHERE workspace_id = %s AND lower(name) = lower(%s) AND archived_at IS NULL",
