@@ -77,6 +77,11 @@ def find_bounces(message: Message) -> tuple[Bounce, ...]:
     return found[:MAX_RECIPIENTS]
 
 
+def is_address_gone(refusal: str) -> bool:
+    """Whether a mail server's refusal says that the address itself is no good, and not we, the content or the day."""
+    return _judge(_find_status(refusal), refusal) == "hard"
+
+
 def children_of(part: Message) -> list[Message]:
     """The parts directly inside a part; none where it holds content of its own."""
     # Asking for the content of a part that has some may raise, depending on the charset it claims.

@@ -131,6 +131,7 @@ CREATE TABLE app.suppression (
     created_at timestamptz NOT NULL DEFAULT app.now(),
     PRIMARY KEY (workspace_id, kind, value)
 );
+CREATE INDEX suppression_list ON app.suppression (workspace_id, created_at DESC, value DESC);
 ALTER TABLE app.suppression ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.suppression FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.suppression USING (workspace_id = app.workspace_id());

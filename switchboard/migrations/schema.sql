@@ -846,6 +846,7 @@ CREATE TABLE app.run_ended (
     contact_id uuid,
     lead_id uuid,
     step integer NOT NULL,
+    depth smallint DEFAULT 0 NOT NULL,
     outcome text NOT NULL,
     reason text NOT NULL,
     started_at timestamp with time zone NOT NULL,
@@ -1007,6 +1008,7 @@ CREATE TABLE app.suppression (
 );
 ALTER TABLE app.suppression ADD CONSTRAINT suppression_pkey PRIMARY KEY (workspace_id, kind, value);
 ALTER TABLE app.suppression ADD CONSTRAINT suppression_reason_check CHECK ((reason = ANY (ARRAY['unsubscribed'::text, 'bounced'::text, 'complained'::text, 'manual'::text])));
+CREATE INDEX suppression_list ON app.suppression USING btree (workspace_id, created_at DESC, value DESC);
 ALTER TABLE app.suppression ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.suppression FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.suppression AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));

@@ -1,0 +1,215 @@
+"""Taking what is due: the last look at every message before it goes.
+
+All of it is one transaction: rows are claimed, all that the gate asks about is read, and what may not go is held,
+dropped or put off with its reason. What may go is marked as going out and leased. The gate's answer counts from the
+moment this transaction ends: an opt-out or a stop that is committed later, in the seconds until the provider has the
+message, comes too late for it.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from switchboard.delivery import letters, repository, repository_outbox
+from switchboard.delivery.gate import Verdict, decide
+from switchboard.delivery.gate_facts import GateReader
+from switchboard.delivery.letters import Letterhead, Outgoing
+from switchboard.delivery.models import LoadLeadFacts, Message
+from switchboard.delivery.queueing import drop_stopped, message_event
+from switchboard.delivery.repository_outbox import Due
+from switchboard.kernel import events
+from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.queues import backoff
+
+LEASE = timedelta(seconds=60)
+MOST_ATTEMPTS = 10
+# How long the others wait for the outcome of the message that tries a channel after its break.
+TRIAL = timedelta(seconds=30)
+
+_STATE_OF_ACTION = {"hold": "held", "drop": "dropped"}
+_EVENT_OF_ACTION = {"hold": "message.held", "drop": "message.dropped", "defer": "message.deferred"}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many messages may be taken now: `slots` in all, at most `slots_for_flows` of them from the patient lanes."""
+
+    slots: int
+    slots_for_flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What one look took: messages to send, and how many rows were decided on in all."""
+
+    outgoing: Sequence[Outgoing]
+    handled: int
+
+
+class Claimer:
+    """Takes due messages of all workspaces."""
+
+    def __init__(self, database: Database, letterhead: Letterhead, load_lead_facts: LoadLeadFacts) -> None:
+        self._database = database
+        self._letterhead = letterhead
+        self._load_lead_facts = load_lead_facts
+
+    async def claim(self, channels: Collection[str], room: Room) -> Claimed:
+        """Take as many due messages as there is room for, on those of `channels` that take no break."""
+        outgoing: list[Outgoing] = []
+        async with self._database.queue_loop() as tx:
+            due, rested = await self._claim_rows(tx, channels, room)
+            by_workspace: dict[UUID, list[Due]] = defaultdict(list)
+            for row in due:
+                by_workspace[row.workspace_id].append(row)
+            for workspace_id in sorted(by_workspace):
+                await tx.enter_workspace(workspace_id)
+                outgoing += await self._decide_safely(tx, by_workspace[workspace_id])
+            trying = {one.message.channel for one in outgoing}.intersection(rested)
+            await repository_outbox.extend_breaks(tx, trying, TRIAL)
+        return Claimed(outgoing, len(due))
+
+    async def _claim_rows(self, tx: Tx, channels: Collection[str], room: Room) -> tuple[list[Due], list[str]]:
+        """The rows, and the channels whose break is over for one message to try."""
+        now = await tx.now()
+        breaks = {found.channel: found for found in await repository_outbox.list_breaks(tx)}
+        working = [channel for channel in channels if channel not in breaks]
+        rested = [channel for channel in channels if channel in breaks and breaks[channel].ends_at <= now]
+        claimed = []
+        if working:
+            claimed = await repository_outbox.claim(tx, working, slots=room.slots, slots_for_flows=room.slots_for_flows)
+        for channel in rested:
+            # After a break one message tries whether the server takes mail again; the others wait for its outcome.
+            claimed += await repository_outbox.claim(tx, [channel], slots=1, slots_for_flows=1)
+        return claimed, rested
+
+    async def _decide_safely(self, tx: Tx, due: Sequence[Due]) -> list[Outgoing]:
+        """Decide on a workspace's rows; when that fails, on one after the other, so that one bad row harms no other."""
+        try:
+            async with tx.savepoint():
+                return await self._decide(tx, due)
+        except Exception as error:
+            if len(due) > 1:
+                return [taken for row in due for taken in await self._decide_safely(tx, [row])]
+            log.error("delivery.claim_failed", message_id=str(due[0].message_id), exc_info=error)
+            await _give_up_or_wait(tx, due[0], error)
+            return []
+
+    async def _decide(self, tx: Tx, due: Sequence[Due]) -> list[Outgoing]:
+        locked = await repository.lock_messages(tx, [row.message_id for row in due])
+        messages = {message.id: message for message in locked if message.state == "queued"}
+        await repository_outbox.delete_outbox(tx, [row.message_id for row in due if row.message_id not in messages])
+        stopped = [message for message in messages.values() if message.stop_reason is not None]
+        await repository_outbox.delete_outbox(tx, [message.id for message in stopped])
+        await drop_stopped(tx, [(message, message.stop_reason or "") for message in stopped])
+        going = [message for message in messages.values() if message.stop_reason is None]
+        if not going:
+            return []
+        reader = await GateReader.read(tx, going)
+        verdicts = await self._ask_gate(tx, reader, going)
+        await _withhold(tx, {row.message_id: row for row in due}, verdicts)
+        sending = [(message, verdict) for message, verdict in verdicts if verdict.action == "send"]
+        return await self._take(tx, reader, sending)
+
+    async def _ask_gate(self, tx: Tx, reader: GateReader, messages: Sequence[Message]) -> list[tuple[Message, Verdict]]:
+        """The verdict on each message; one whose contact another process is deciding on stays due for the next look."""
+        capped = sorted({message.contact_id for message in messages if message.contact_id and _is_capped(message)})
+        free = await repository_outbox.try_contact_locks(tx, capped) if capped else set()
+        await reader.read_cap_times(tx, free)
+        verdicts = []
+        for message in messages:
+            if _is_capped(message) and message.contact_id is not None and message.contact_id not in free:
+                continue
+            verdict = decide(reader.facts_of(message))
+            if verdict.action == "send":
+                reader.note_sent(message)
+            verdicts.append((message, verdict))
+        return verdicts
+
+    async def _take(self, tx: Tx, reader: GateReader, sending: Sequence[tuple[Message, Verdict]]) -> list[Outgoing]:
+        if not sending:
+            return []
+        tokens = await repository_outbox.lease(tx, [message.id for message, _ in sending], LEASE)
+        await repository.set_states(
+            tx,
+            [
+                {"id": message.id, "state": "sending", "reason": _late(verdict), "detail": _late_detail(verdict)}
+                for message, verdict in sending
+            ],
+        )
+        gathered = await letters.gather(
+            tx, self._letterhead, reader, [message for message, _ in sending], self._load_lead_facts
+        )
+        return [
+            Outgoing(tokens[content.message.id], content, _late(verdict), _late_detail(verdict))
+            for content, (_, verdict) in zip(gathered, sending, strict=True)
+        ]
+
+
+async def _withhold(tx: Tx, due: Mapping[UUID, Due], verdicts: Sequence[tuple[Message, Verdict]]) -> None:
+    """Write what may not go now: held and dropped messages leave the outbox, put-off ones wait in it."""
+    withheld = [(message, verdict) for message, verdict in verdicts if verdict.action != "send"]
+    if not withheld:
+        return
+    await repository.set_states(
+        tx,
+        [
+            {
+                "id": message.id,
+                "state": _STATE_OF_ACTION.get(verdict.action, "queued"),
+                "reason": verdict.reason,
+                "detail": verdict.detail,
+            }
+            for message, verdict in withheld
+        ],
+    )
+    await repository_outbox.delete_outbox(tx, [m.id for m, verdict in withheld if verdict.action != "defer"])
+    deferred = [(message, verdict) for message, verdict in withheld if verdict.action == "defer"]
+    if deferred:
+        await repository_outbox.put_off(
+            tx,
+            [
+                {"message_id": message.id, "attempts": due[message.id].attempts, "until": verdict.until}
+                for message, verdict in deferred
+            ],
+        )
+    await events.append(tx, [_withheld_event(message, verdict) for message, verdict in withheld])
+
+
+def _withheld_event(message: Message, verdict: Verdict) -> events.Event:
+    until = {"until": verdict.until} if verdict.until else {}
+    return message_event(_EVENT_OF_ACTION[verdict.action], message, {"reason": verdict.reason, **until})
+
+
+async def _give_up_or_wait(tx: Tx, row: Due, error: Exception) -> None:
+    """A row that cannot even be decided on: put off, or failed after the last attempt."""
+    attempts = row.attempts + 1
+    detail = f"It could not be made ready: {type(error).__name__}."
+    if attempts < MOST_ATTEMPTS:
+        await repository_outbox.put_off(
+            tx, [{"message_id": row.message_id, "attempts": attempts, "seconds": backoff(attempts).total_seconds()}]
+        )
+        return
+    await repository_outbox.delete_outbox(tx, [row.message_id])
+    failed = {"id": row.message_id, "state": "failed", "reason": "not_ready", "detail": detail}
+    await repository.set_states(tx, [failed])
+    messages = await repository.load_messages(tx, [row.message_id])
+    await events.append(tx, [message_event("message.failed", message, {"reason": "not_ready"}) for message in messages])
+
+
+def _is_capped(message: Message) -> bool:
+    return message.purpose == "marketing" and message.contact_id is not None
+
+
+def _late(verdict: Verdict) -> str | None:
+    return verdict.reason if verdict.reason == "allowed_late" else None
+
+
+def _late_detail(verdict: Verdict) -> str | None:
+    return verdict.detail if verdict.reason == "allowed_late" else None

@@ -1,0 +1,195 @@
+"""Writing down what became of messages that were taken, in batches and behind the fence.
+
+Only rows that are still taken with the very token of the try are touched: whoever was too slow, and whose message has
+been taken by somebody else since, changes nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from switchboard.delivery import repository, repository_outbox, suppressing
+from switchboard.delivery.bounces import is_address_gone
+from switchboard.delivery.channels.base import SendError
+from switchboard.delivery.claiming import LEASE, MOST_ATTEMPTS
+from switchboard.delivery.letters import Outgoing, Written
+from switchboard.delivery.models import Message
+from switchboard.delivery.queueing import message_event
+from switchboard.delivery.repository_outbox import Due
+from switchboard.kernel import events
+from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.events import Event
+from switchboard.kernel.queues import backoff
+from switchboard.kernel.telemetry import SENDS
+
+FIRST_RETRY = timedelta(seconds=10)
+LONGEST_RESPONSE = 500
+# Where nobody knows whether a mail arrived, advertising is not sent again; an answer or a page had better come twice.
+SENT_AGAIN_IN_DOUBT = frozenset({"page", "reply", "transactional"})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one try: `error` is None when the provider took it. `written` is None when it could not be made.
+
+    `is_on_us` says that the channel takes a break for it, so the message does not pay with an attempt.
+    """
+
+    outgoing: Outgoing
+    seconds: float
+    response: str
+    written: Written | None = None
+    error: SendError | None = None
+    is_on_us: bool = False
+
+    @property
+    def word(self) -> str:
+        """The outcome as attempts and figures name it."""
+        return "sent" if self.error is None else self.error.kind
+
+
+@dataclass(slots=True)
+class _Writing:
+    """What is to be written for one workspace's outcomes."""
+
+    due: Mapping[UUID, Due]
+    sent: list[dict[str, object]]
+    states: list[dict[str, object]]
+    done: list[UUID]
+    later: list[dict[str, object]]
+    doubted: list[UUID]
+    events: list[Event]
+    gone: list[Message]
+
+
+async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
+    """Write these outcomes; returns how many of them still counted."""
+    async with database.queue_loop() as tx:
+        due = await repository_outbox.lock_leased(
+            tx, [one.outgoing.message.id for one in outcomes], [one.outgoing.token for one in outcomes]
+        )
+        by_workspace: dict[UUID, list[Outcome]] = defaultdict(list)
+        for outcome in outcomes:
+            if outcome.outgoing.message.id in due:
+                by_workspace[outcome.outgoing.workspace_id].append(outcome)
+            else:
+                log.warning("delivery.late_outcome", message_id=str(outcome.outgoing.message.id), outcome=outcome.word)
+        for workspace_id in sorted(by_workspace):
+            await tx.enter_workspace(workspace_id)
+            await _complete_workspace(tx, due, by_workspace[workspace_id])
+    for outcome in outcomes:
+        SENDS.labels(outcome.outgoing.message.channel, outcome.word).inc()
+    return len(due)
+
+
+async def _complete_workspace(tx: Tx, due: Mapping[UUID, Due], outcomes: Sequence[Outcome]) -> None:
+    await repository.lock_messages(tx, [outcome.outgoing.message.id for outcome in outcomes])
+    writing = _Writing(due, [], [], [], [], [], [], [])
+    for outcome in outcomes:
+        _sort(writing, outcome)
+    await repository.insert_attempts(tx, [_attempt_of(outcome) for outcome in outcomes])
+    await _write(tx, writing)
+
+
+def _sort(writing: _Writing, outcome: Outcome) -> None:
+    """Decide what one outcome means for its message."""
+    error = outcome.error
+    message = outcome.outgoing.message
+    if error is None:
+        writing.sent.append(_sent_row(outcome, "sent"))
+        writing.done.append(message.id)
+        writing.events.append(message_event("message.sent", message, _sent_data(outcome)))
+    elif error.kind == "in_doubt":
+        _doubt(writing, outcome, error)
+    elif error.kind == "permanent":
+        _fail(writing, message, error.code, error.message)
+        if error.at_fault == "recipient" and is_address_gone(error.message):
+            writing.gone.append(message)
+    else:
+        _retry(writing, outcome, error)
+
+
+def _doubt(writing: _Writing, outcome: Outcome, error: SendError) -> None:
+    message = outcome.outgoing.message
+    if message.purpose in SENT_AGAIN_IN_DOUBT:
+        detail = f"{error.message} It is sent once more, with the same Message-ID."
+        writing.states.append(_state_row(message, "in_doubt", error.code, detail))
+        writing.doubted.append(message.id)
+    else:
+        detail = f"{error.message} Advertising is not sent again by itself."
+        writing.sent.append(_sent_row(outcome, "in_doubt") | {"reason": error.code, "detail": detail})
+        writing.done.append(message.id)
+    writing.events.append(message_event("message.in_doubt", message, {"reason": error.code}))
+
+
+def _retry(writing: _Writing, outcome: Outcome, error: SendError) -> None:
+    message = outcome.outgoing.message
+    attempts = writing.due[message.id].attempts
+    if outcome.is_on_us:
+        attempts -= 1
+    elif attempts >= MOST_ATTEMPTS:
+        _fail(writing, message, "too_many_attempts", f"Given up after {attempts} tries. {error.message}")
+        return
+    pause = error.retry_after or backoff(attempts + 1 if outcome.is_on_us else attempts, first=FIRST_RETRY)
+    writing.states.append(_state_row(message, "queued", "retrying", f"{error.message} It is tried again."))
+    writing.later.append({"message_id": message.id, "attempts": attempts, "seconds": pause.total_seconds()})
+
+
+def _fail(writing: _Writing, message: Message, reason: str, detail: str) -> None:
+    writing.states.append(_state_row(message, "failed", reason, detail))
+    writing.done.append(message.id)
+    writing.events.append(message_event("message.failed", message, {"reason": reason}))
+
+
+async def _write(tx: Tx, writing: _Writing) -> None:
+    if writing.sent:
+        await repository.set_sent(tx, writing.sent)
+    if writing.states:
+        await repository.set_states(tx, writing.states)
+    if writing.done:
+        await repository_outbox.delete_outbox(tx, writing.done)
+    if writing.later:
+        await repository_outbox.put_off(tx, writing.later)
+    if writing.doubted:
+        await repository_outbox.keep_leased(tx, writing.doubted, LEASE)
+    for message in writing.gone:
+        if message.contact_id is not None:
+            await suppressing.suppress(tx, message.channel, message.address, "bounced", message.id)
+    await events.append(tx, writing.events)
+
+
+def _attempt_of(outcome: Outcome) -> dict[str, object]:
+    return {
+        "message_id": outcome.outgoing.message.id,
+        "token": outcome.outgoing.token,
+        "seconds": outcome.seconds,
+        "outcome": outcome.word,
+        "response": outcome.response[:LONGEST_RESPONSE],
+    }
+
+
+def _sent_row(outcome: Outcome, state: str) -> dict[str, object]:
+    message, written = outcome.outgoing.message, outcome.written
+    return {
+        "id": message.id,
+        "state": state,
+        "reason": outcome.outgoing.late_reason,
+        "detail": outcome.outgoing.late_detail,
+        "subject": written.subject if written else message.subject,
+        "body_text": written.text if written else message.body_text,
+        "body_html": written.html if written else message.body_html,
+    }
+
+
+def _state_row(message: Message, state: str, reason: str, detail: str) -> dict[str, object]:
+    return {"id": message.id, "state": state, "reason": reason, "detail": detail[:LONGEST_RESPONSE]}
+
+
+def _sent_data(outcome: Outcome) -> dict[str, object]:
+    return {"is_late": True} if outcome.outgoing.late_reason else {}

@@ -1,0 +1,129 @@
+"""What the gate looks at, read for a batch of one workspace's messages in a bounded number of statements."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Self
+from uuid import UUID
+
+from switchboard.accounts.models import Workspace
+from switchboard.accounts.service import get_workspace
+from switchboard.delivery import repository, repository_suppressions
+from switchboard.delivery.gate import FrequencyCap, GateFacts, Suppression
+from switchboard.delivery.models import Message
+from switchboard.kernel.db import Tx
+from switchboard.kernel.localtime import QuietHours
+from switchboard.people import service as people
+from switchboard.people.models import Contact
+
+
+@dataclass(slots=True)
+class GateReader:
+    """The facts of a batch. `sent_at` grows with each message of the batch that is let through."""
+
+    now: datetime
+    workspace: Workspace
+    contacts: Mapping[UUID, Contact]
+    consents: Mapping[tuple[UUID, str], bool | None]
+    suppressions: Mapping[UUID, Sequence[Suppression]]
+    by_address: Mapping[str, Suppression]
+    sent_at: dict[UUID, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    async def read(cls, tx: Tx, messages: Sequence[Message]) -> Self:
+        """Read all but the frequency cap."""
+        contact_ids = {message.contact_id for message in messages if message.contact_id is not None}
+        consents: dict[tuple[UUID, str], bool | None] = {}
+        for channel in {message.channel for message in messages if message.contact_id is not None}:
+            found = await people.find_consents(tx, contact_ids, channel)
+            consents |= {(contact_id, channel): answer for contact_id, answer in found.items()}
+        return cls(
+            now=await tx.now(),
+            workspace=await get_workspace(tx),
+            contacts=await people.load_contacts(tx, contact_ids),
+            consents=consents,
+            suppressions=await _read_suppressions(tx, contact_ids),
+            by_address=await _read_addresses(tx, messages),
+        )
+
+    async def read_cap_times(self, tx: Tx, contact_ids: Collection[UUID]) -> None:
+        """Read when these contacts were sent marketing; the caller keeps others from letting more through."""
+        if contact_ids:
+            for contact_id, at in await repository.find_cap_times(tx, contact_ids, self._cap_window):
+                self.sent_at[contact_id].append(at)
+
+    def note_sent(self, message: Message) -> None:
+        """Count a message that was let through, for the next one of the batch to the same contact."""
+        if message.contact_id is not None and message.purpose == "marketing":
+            self.sent_at[message.contact_id].append(self.now)
+
+    def facts_of(self, message: Message) -> GateFacts:
+        """Everything the gate looks at for one message."""
+        contact = self.contacts.get(message.contact_id) if message.contact_id else None
+        contact_id = contact.id if contact else None
+        return GateFacts(
+            now=self.now,
+            purpose=message.purpose,
+            workspace_zone=self.workspace.time_zone,
+            is_urgent=message.is_urgent,
+            suppressions=self._suppressions_of(message),
+            opted_out_at=contact.opted_out_at if contact else None,
+            consent=self._consent_to(message),
+            not_after=message.not_after,
+            when_late=message.when_late,
+            quiet=self._quiet if contact else (),
+            contact_zone=contact.time_zone if contact else None,
+            phone_e164=(contact.phone or None) if contact else None,
+            country=contact.country if contact else None,
+            cap=self._cap if contact and message.purpose == "marketing" else None,
+            sent_at=self.sent_at.get(contact_id, ()) if contact_id else (),
+        )
+
+    def _consent_to(self, message: Message) -> bool | None:
+        # What people tick or leave open on a form is about advertising; nobody is asked about anything else.
+        if message.contact_id is None or message.purpose != "marketing":
+            return None
+        return self.consents.get((message.contact_id, message.channel))
+
+    @property
+    def _quiet(self) -> Sequence[QuietHours]:
+        # Equal times mean that the workspace keeps none; to the clock they would be a whole day.
+        if self.workspace.quiet_start == self.workspace.quiet_end:
+            return ()
+        return (QuietHours(self.workspace.quiet_start, self.workspace.quiet_end),)
+
+    @property
+    def _cap(self) -> FrequencyCap:
+        return FrequencyCap(self.workspace.cap_messages, self._cap_window)
+
+    @property
+    def _cap_window(self) -> timedelta:
+        return timedelta(days=self.workspace.cap_days)
+
+    def _suppressions_of(self, message: Message) -> Sequence[Suppression]:
+        # A colleague who is paged is no recipient of advertising: their own address is not asked about.
+        if message.user_id is not None:
+            return ()
+        found = self.suppressions.get(message.contact_id, ()) if message.contact_id else ()
+        own = self.by_address.get(message.address)
+        return found if own is None or own in found else (own, *found)
+
+
+async def _read_suppressions(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, list[Suppression]]:
+    found: dict[UUID, list[Suppression]] = defaultdict(list)
+    if contact_ids:
+        for contact_id, value, reason in await repository_suppressions.find_of_contacts(tx, contact_ids):
+            found[contact_id].append(Suppression(value, reason))
+    return found
+
+
+async def _read_addresses(tx: Tx, messages: Sequence[Message]) -> dict[str, Suppression]:
+    found: dict[str, Suppression] = {}
+    by_channel: dict[str, set[str]] = defaultdict(set)
+    for message in messages:
+        by_channel[message.channel].add(message.address)
+    for channel, addresses in by_channel.items():
+        rows = await repository_suppressions.find_of_addresses(tx, channel, addresses)
+        found |= {value: Suppression(value, reason) for value, reason in rows}
+    return found

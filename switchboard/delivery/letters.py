@@ -1,0 +1,221 @@
+"""Making a mail of a message: what it needs is gathered in the claiming transaction, and written outside of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from switchboard.accounts.models import Member, Workspace
+from switchboard.accounts.service import list_members
+from switchboard.delivery import repository_templates
+from switchboard.delivery.channels.base import Envelope
+from switchboard.delivery.composing import Mailbox, OutgoingEmail, compose_email, envelope_address
+from switchboard.delivery.gate_facts import GateReader
+from switchboard.delivery.models import LeadFacts, LoadLeadFacts, Message
+from switchboard.delivery.rendering import Rendered, Template, render_template
+from switchboard.delivery.unsubscribing import make_token
+from switchboard.kernel.db import Tx
+from switchboard.kernel.secrets import load_app_secret
+from switchboard.kernel.settings import Settings
+from switchboard.people import service as people
+from switchboard.people.models import Contact
+from switchboard.routing import service as routing
+
+# Mail to contacts that no person wrote offers the way out.
+_CAN_BE_UNSUBSCRIBED = frozenset({"marketing", "transactional"})
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What all mail of this instance shares.
+
+    `sender` is the address for workspaces that were given one below `mail_domain`, empty to use that one.
+    """
+
+    public_url: str
+    secret: bytes
+    mail_domain: str
+    sender: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings have it."""
+        sender = settings.smtp_from if settings.email_provider == "smtp" else ""
+        return cls(settings.public_url, load_app_secret(settings), settings.mail_domain, sender)
+
+    def unsubscribe_url(self, workspace_id: UUID, message_id: UUID) -> str:
+        """Where the reader of a message ends them."""
+        return f"{self.public_url}/u/{make_token(self.secret, workspace_id, message_id)}"
+
+    def addresses_of(self, workspace: Workspace) -> tuple[str, str | None]:
+        """The workspace's sender, and where answers go when that is another address."""
+        is_given = workspace.mail_from.endswith((f".{self.mail_domain}", f"@{self.mail_domain}"))
+        return (self.sender, workspace.mail_from) if self.sender and is_given else (workspace.mail_from, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything a mail is written from, so that writing needs no database."""
+
+    workspace_id: UUID
+    message: Message
+    template: Template | None
+    variables: Mapping[str, object]
+    sender: Mailbox
+    to: Mailbox
+    reply_to: Mailbox | None
+    unsubscribe_url: str | None
+    date: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message that is taken, with the token its outcome is written with, and why it goes although it is late."""
+
+    token: int
+    content: Content
+    late_reason: str | None = None
+    late_detail: str | None = None
+
+    @property
+    def workspace_id(self) -> UUID:
+        """Whose message it is."""
+        return self.content.workspace_id
+
+    @property
+    def message(self) -> Message:
+        """The message as it was taken."""
+        return self.content.message
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A mail ready for its channel, and the texts that are kept of it."""
+
+    envelope: Envelope
+    subject: str
+    text: str
+    html: str | None
+
+
+async def gather(
+    tx: Tx, letterhead: Letterhead, reader: GateReader, messages: Sequence[Message], load_lead_facts: LoadLeadFacts
+) -> list[Content]:
+    """What each of these messages is written from, in their order."""
+    keys = {(m.template_id, m.template_version) for m in messages if m.template_id and m.template_version}
+    templates = await repository_templates.load_versions(
+        tx, {(one, version) for one, version in keys if one and version}
+    )
+    lead_ids = sorted({message.lead_id for message in messages if message.lead_id is not None})
+    facts = await load_lead_facts(tx, lead_ids) if lead_ids else {}
+    owners = await _load_owners(tx, lead_ids)
+    needs_members = owners or any(message.created_by or message.user_id for message in messages)
+    members = {member.user_id: member for member in await list_members(tx)} if needs_members else {}
+    desk = _Desk(letterhead, reader, templates, facts, owners, members)
+    return [desk.content_of(message) for message in messages]
+
+
+def make_key(workspace_id: UUID, message_id: UUID) -> str:
+    """The key that providers know a message by, the same at every try."""
+    return f"{workspace_id.hex}.{message_id.hex}"
+
+
+def read_key(key: str) -> tuple[UUID, UUID]:
+    """Workspace and message that a key of `make_key` names."""
+    workspace, _, message = key.partition(".")
+    return UUID(workspace), UUID(message)
+
+
+def write(content: Content) -> Written:
+    """The mail; raises InvalidError when its template cannot be rendered or an address cannot be used."""
+    message = content.message
+    texts = Rendered(message.subject, message.body_html or "", message.body_text)
+    if content.template is not None:
+        texts = render_template(content.template, content.variables)
+    email = OutgoingEmail(
+        message_id=message.header_id,
+        date=content.date,
+        sender=content.sender,
+        to=[content.to],
+        subject=texts.subject,
+        text=texts.text,
+        html=texts.html or None,
+        reply_to=content.reply_to,
+        in_reply_to=message.in_reply_to,
+        references=message.reference_ids,
+        unsubscribe_url=content.unsubscribe_url,
+        automatic=message.purpose != "reply",
+    )
+    envelope = Envelope(
+        key=make_key(content.workspace_id, message.id),
+        sender=envelope_address(content.sender.email),
+        recipient=envelope_address(message.address),
+        raw=compose_email(email),
+    )
+    return Written(envelope, texts.subject, texts.text, texts.html or None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What a batch of letters is written from."""
+
+    letterhead: Letterhead
+    reader: GateReader
+    templates: Mapping[tuple[UUID, int], Template]
+    facts: Mapping[UUID, LeadFacts]
+    owners: Mapping[UUID, UUID]
+    members: Mapping[UUID, Member]
+
+    def content_of(self, message: Message) -> Content:
+        workspace = self.reader.workspace
+        contact = self.reader.contacts.get(message.contact_id) if message.contact_id else None
+        url = None
+        if message.contact_id is not None and message.purpose in _CAN_BE_UNSUBSCRIBED:
+            url = self.letterhead.unsubscribe_url(workspace.id, message.id)
+        sender, reply_to = self.letterhead.addresses_of(workspace)
+        name = self._sender_name(message)
+        return Content(
+            workspace_id=workspace.id,
+            message=message,
+            template=self._template_of(message),
+            variables=self._variables_of(message, contact, url),
+            sender=Mailbox(sender, name),
+            to=Mailbox(message.address, contact.name if contact else self._member_name(message.user_id)),
+            reply_to=Mailbox(reply_to, name) if reply_to else None,
+            unsubscribe_url=url,
+            date=self.reader.now,
+        )
+
+    def _template_of(self, message: Message) -> Template | None:
+        if message.template_id is None or message.template_version is None:
+            return None
+        return self.templates[message.template_id, message.template_version]
+
+    def _sender_name(self, message: Message) -> str:
+        # A person's answer bears their name; everything else comes from the workspace.
+        name = self._member_name(message.created_by) if message.purpose == "reply" else ""
+        return name or self.reader.workspace.name
+
+    def _member_name(self, user_id: UUID | None) -> str:
+        member = self.members.get(user_id) if user_id else None
+        return member.name if member else ""
+
+    def _variables_of(self, message: Message, contact: Contact | None, url: str | None) -> dict[str, object]:
+        owner_id = self.owners.get(message.lead_id) if message.lead_id else None
+        owner = self.members.get(owner_id) if owner_id else None
+        facts = self.facts.get(message.lead_id, {}) if message.lead_id else {}
+        return {
+            **facts,
+            "contact": people.contact_facts(contact) if contact else {},
+            "owner": {"name": owner.name, "email": owner.email} if owner else {},
+            "workspace": {"name": self.reader.workspace.name, "email": self.reader.workspace.mail_from},
+            "unsubscribe_url": url or "",
+        }
+
+
+async def _load_owners(tx: Tx, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    if not lead_ids:
+        return {}
+    found = await routing.find_assignments(tx, lead_ids)
+    return {lead_id: one.owner_id for lead_id, one in found.items() if one.owner_id is not None}
