@@ -10,12 +10,12 @@ from switchboard.flows import wiring as flows_wiring
 from switchboard.flows.contacts import ContactKind, RunHolder
 from switchboard.flows.stepper import StepLoop
 from switchboard.flows.subjects import SubjectKind, SubjectKinds
-from switchboard.inbox import service as inbox
 from switchboard.inbox import pages as inbox_pages
 from switchboard.inbox import service as inbox
 from switchboard.inbox import wiring as inbox_wiring
 from switchboard.inbox.holder import ConversationHolder
 from switchboard.inbox.listener import MailListener
+from switchboard.intake import pages as intake_pages
 from switchboard.intake import wiring as intake_wiring
 from switchboard.intake.recognition import RecognitionLoop
 from switchboard.kernel.db import Database, Tx
@@ -36,7 +36,7 @@ from switchboard.routing.holder import AssignmentHolder
 from switchboard.routing.waiting import WaitingLoop
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
-ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "leads", "inbox")
+ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "leads", "inbox", "intake")
 
 
 def build_hub() -> Hub:
@@ -50,7 +50,14 @@ def build_hub() -> Hub:
 
 def page_routes() -> list[Route]:
     """The pages of every room."""
-    return [*accounts_pages.routes, *people_pages.routes, *routing_pages.routes, *leads_pages.routes, *inbox_pages.routes]
+    return [
+        *accounts_pages.routes,
+        *people_pages.routes,
+        *routing_pages.routes,
+        *leads_pages.routes,
+        *inbox_pages.routes,
+        *intake_pages.routes,
+    ]
 
 
 def contact_holders() -> Sequence[ContactHolder]:

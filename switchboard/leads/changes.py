@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from switchboard.accounts import service as accounts
+from switchboard.accounts.models import Caller
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Actor, Event
@@ -111,7 +112,7 @@ async def clear_junk(tx: Tx, actor: Actor, leads: Sequence[Lead]) -> list[Event]
 
 
 async def place_again(tx: Tx, leads: Sequence[Lead], actor: Actor) -> None:
-    """Give leads that are open again to the owner they had, and ask the rules for those that had none."""
+    """Give leads that are open again to the owner they had, as accepted as before; ask the rules for the others."""
     by_owner: dict[UUID, list[UUID]] = defaultdict(list)
     for lead in leads:
         if lead.owner_id is not None:
@@ -127,6 +128,10 @@ async def place_again(tx: Tx, leads: Sequence[Lead], actor: Actor) -> None:
             actor=actor,
             contact_ids=contact_ids,
         )
+    for lead in leads:
+        if lead.owner_id is not None and lead.accepted_at is not None:
+            # Who had accepted it is not asked again: they are in the midst of it.
+            await routing.accept(tx, Caller(tx.workspace_id, "agent", lead.owner_id), lead.id)
     await route(tx, sorted(lead.id for lead in leads if lead.owner_id is None), trigger="opened again")
 
 

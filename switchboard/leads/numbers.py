@@ -48,9 +48,7 @@ async def load_numbers(tx: Tx, caller: Caller) -> Numbers:
     today = to_local(now, zone).date()
     since, _ = local_day_bounds(midnight - timedelta(days=DAYS - 1, hours=-12), zone)
     target = workspace.first_response_minutes
-    found = {
-        row.day: row for row in await repository_lists.list_answer_days(tx, since, zone, target * 60)
-    }
+    found = {row.day: row for row in await repository_lists.list_answer_days(tx, since, zone, target * 60)}
     last = found.get(today)
     return Numbers(
         new_today=await repository_lists.count_since(tx, midnight, MOST_NEW),
