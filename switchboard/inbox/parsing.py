@@ -263,7 +263,8 @@ def _decode_words(value: str) -> str:
 
 
 def _message_ids(message: Message, name: str) -> tuple[str, ...]:
-    value = _clean(str(message.get(name, ""))[:MAX_HEADER_VALUE])
+    # Some programs write a long id as encoded words, which no standard allows; it still is the id it was.
+    value = _clean(_decode_words(str(message.get(name, ""))[:MAX_HEADER_VALUE]))
     return tuple(one for one in _MESSAGE_ID.findall(value) if one.isascii())
 
 

@@ -243,3 +243,8 @@ def test_any_header_is_read(headers: list[tuple[str, str]], body: bytes) -> None
     parsed = parse_email(head + b"\n" + body)
     assert parsed.subject.isprintable()
     assert parsed.message_id is None or parsed.message_id.isascii()
+
+
+def test_an_id_written_as_encoded_words_is_the_id_it_was() -> None:
+    raw = b"In-Reply-To: =?utf-8?q?=3C01a1f7a2=2E?=\r\n =?utf-8?q?34c07c93=40switchboard=3E?=\r\n\r\nhi"
+    assert parse_email(raw).in_reply_to == "<01a1f7a2.34c07c93@switchboard>"
