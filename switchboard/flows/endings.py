@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from switchboard.delivery.queueing import drop_queued
+from switchboard.delivery.service import drop_queued
 from switchboard.flows import repository, repository_runs
-from switchboard.flows.models import WHOLE, EndedRun, Ending, Tally, Version, VersionKey
+from switchboard.flows.models import LEFT, STOPPED, WHOLE, EndedRun, Ending, Tally, Version, VersionKey
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Actor, Event
@@ -41,12 +41,12 @@ def ended_event(run: EndedRun, version: Version) -> Event:
 
 def whole_outcome(run: EndedRun) -> str:
     """What the flow's own tally counts: stopped runs by reason, failed ones together."""
-    return f"stopped: {run.reason}" if run.outcome == "stopped" else run.outcome
+    return f"{STOPPED}{run.reason}" if run.outcome == "stopped" else run.outcome
 
 
 def step_outcome(run: EndedRun) -> str:
     """What the tally of the last step counts; a run that finished has passed it."""
-    return f"left: {run.reason}" if run.outcome == "stopped" else "failed"
+    return f"{LEFT}{run.reason}" if run.outcome == "stopped" else "failed"
 
 
 async def _count(tx: Tx, ended: Sequence[EndedRun]) -> None:

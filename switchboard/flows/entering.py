@@ -8,7 +8,7 @@ import structlog
 
 from switchboard.flows import repository, repository_runs
 from switchboard.flows.knowledge import Knowledge, SubjectKey, subject_key
-from switchboard.flows.models import WHOLE, NewRun, Tally, Version
+from switchboard.flows.models import STARTED, WHOLE, NewRun, Tally, Version
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Actor, Event
@@ -116,7 +116,7 @@ async def _begin(tx: Tx, version: Version, runs: Sequence[NewRun]) -> int:
     begun = set(await repository_runs.enter(tx, version.key, version.flow.reentry_after, runs))
     if not begun:
         return 0
-    await repository.insert_tallies(tx, version.key, [Tally(WHOLE, "started", len(begun))])
+    await repository.insert_tallies(tx, version.key, [Tally(WHOLE, STARTED, len(begun))])
     await events.append(tx, [_started(version, run) for run in runs if run.id in begun])
     await wake(tx, QUEUE)
     return len(begun)

@@ -17,6 +17,11 @@ VersionKey = tuple[UUID, int]
 WHOLE = -1
 """Stands for the whole flow where tallies name a step."""
 
+# What tallies of the whole flow count, beside `finished` and `failed`; after STOPPED stands the reason.
+STARTED = "started"
+STOPPED = "stopped: "
+LEFT = "left: "
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFlow:
@@ -168,8 +173,18 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeTally:
+    """How many runs of a flow began or ended in one way: ever, and of late."""
+
+    flow_id: UUID
+    outcome: str
+    runs: int
+    runs_lately: int
+
+
+@dataclass(frozen=True, slots=True)
 class FlowSummary:
-    """A flow as a row of the list. `running` is counted up to MOST_COUNTED; the others are of the last 30 days."""
+    """A flow as a row of the list. `running` is now; the other numbers are of the last 30 days, `stopped` by reason."""
 
     id: UUID
     name: str

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from switchboard.flows.models import WHOLE, SavedVersion, SourceText, StoredFlow, Tally, VersionKey
+from switchboard.flows.models import WHOLE, SavedVersion, SourceText, StoredFlow, Tally, VersionKey, WholeTally
 from switchboard.kernel.db import Tx
 
 _FLOW = "id, name, title, subject_kind, version, is_active, updated_at"
@@ -183,18 +183,17 @@ async def list_step_tallies(tx: Tx, key: VersionKey) -> list[Tally]:
     )
 
 
-async def list_whole_tallies(tx: Tx, window: timedelta) -> dict[UUID, dict[str, int]]:
-    """How the runs of each flow began and ended within `window`, by flow and outcome."""
-    # By the index flow_tally_whole, which holds some rows a flow and day.
-    rows = await tx.fetch_tuples(
+async def list_whole_tallies(tx: Tx, window: timedelta) -> list[WholeTally]:
+    """How the runs of each flow began and ended, ever and within `window`."""
+    # The index flow_tally_whole, which holds some rows a flow and day of the last weeks.
+    return await tx.fetch_all(
+        WholeTally,
         f"""
-        SELECT flow_id, outcome, sum(runs)::bigint FROM app.flow_tally
-        WHERE workspace_id = %s AND step = {WHOLE} AND day > ((app.now() - %s) AT TIME ZONE 'UTC')::date
+        SELECT flow_id, outcome, sum(runs)::bigint AS runs, coalesce(
+            sum(runs) FILTER (WHERE day > ((app.now() - %s) AT TIME ZONE 'UTC')::date), 0
+        )::bigint AS runs_lately
+        FROM app.flow_tally WHERE workspace_id = %s AND step = {WHOLE}
         GROUP BY flow_id, outcome ORDER BY flow_id, outcome
         """,
-        (tx.workspace_id, window),
+        (window, tx.workspace_id),
     )
-    found: dict[UUID, dict[str, int]] = {}
-    for flow_id, outcome, runs in rows:
-        found.setdefault(flow_id, {})[outcome] = runs
-    return found

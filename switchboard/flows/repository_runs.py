@@ -320,22 +320,6 @@ async def count_at_steps(tx: Tx, key: VersionKey, most: int) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
-async def count_running(tx: Tx, flow_ids: Sequence[UUID], most: int) -> dict[UUID, int]:
-    """How many runs each flow has now, counted up to `most`."""
-    # One bounded scan of the index run_by_step a flow.
-    rows = await tx.fetch_tuples(
-        """
-        SELECT f.id, n.runs FROM unnest(%s::uuid[]) AS f (id), LATERAL (
-            SELECT count(*) AS runs FROM (
-                SELECT FROM app.run WHERE workspace_id = %s AND flow_id = f.id LIMIT %s
-            ) AS bounded
-        ) AS n
-        """,
-        (list(flow_ids), tx.workspace_id, most),
-    )
-    return {row[0]: row[1] for row in rows}
-
-
 async def count_by_version(tx: Tx, flow_id: UUID, versions: Sequence[int], most: int) -> dict[int, int]:
     """How many runs each of these versions has now, counted up to `most`."""
     # One bounded scan of the index run_by_step a version.

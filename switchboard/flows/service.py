@@ -6,13 +6,15 @@ from uuid import UUID
 
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller
-from switchboard.delivery import repository_templates
+from switchboard.delivery import letter_templates
 from switchboard.flows import repository, repository_runs
 from switchboard.flows.definition import Flow, Known
 from switchboard.flows.definition_parsing import parse_flow
 from switchboard.flows.entering import QUEUE
 from switchboard.flows.errors import FlowNotFoundError, FlowVersionNotFoundError
 from switchboard.flows.models import (
+    STARTED,
+    STOPPED,
     FailedRun,
     FlowSummary,
     SavedVersion,
@@ -21,8 +23,9 @@ from switchboard.flows.models import (
     Tally,
     Version,
     VersionKey,
+    WholeTally,
 )
-from switchboard.flows.shipped import shipped_flows
+from switchboard.flows.shipped import shipped_flows, shipped_templates
 from switchboard.flows.subjects import SubjectKinds
 from switchboard.flows.versions import compile_version
 from switchboard.kernel import events
@@ -33,7 +36,7 @@ from switchboard.kernel.ids import new_id
 from switchboard.kernel.queues import wake
 from switchboard.routing import service as routing
 
-MOST_COUNTED = 10_000
+MOST_COUNTED = 1_000
 MOST_VERSIONS_LISTED = 50
 PAGE_ROWS = 50
 WINDOW = timedelta(days=30)
@@ -46,14 +49,14 @@ async def save_flow(tx: Tx, caller: Caller, source: str, kinds: SubjectKinds) ->
     version. Raises InvalidError with line and column of each problem.
     """
     caller.require("admin")
-    flow = parse_flow(source, await known_names(tx, kinds))
+    flow = parse_flow(source, await known_names(tx, caller, kinds))
     return await _store(tx, caller, flow, source)
 
 
 async def check_flow(tx: Tx, caller: Caller, source: str, kinds: SubjectKinds, *, name: str | None = None) -> Flow:
     """Read the YAML as `save_flow` would; `name` is the flow that it must be. Raises InvalidError."""
     caller.require("viewer")
-    flow = parse_flow(source, await known_names(tx, kinds))
+    flow = parse_flow(source, await known_names(tx, caller, kinds))
     if name is not None and flow.name != name:
         line = next((n for n, text in enumerate(source.splitlines(), 1) if text.startswith("flow:")), 1)
         message = f"This is the flow {name}. To make another one of it, use New flow."
@@ -61,11 +64,11 @@ async def check_flow(tx: Tx, caller: Caller, source: str, kinds: SubjectKinds, *
     return flow
 
 
-async def known_names(tx: Tx, kinds: SubjectKinds) -> Known:
+async def known_names(tx: Tx, caller: Caller, kinds: SubjectKinds) -> Known:
     """The names that flows of this workspace may use."""
     stages = await kinds["lead"].list_stages(tx) if "lead" in kinds else None
     return Known(
-        templates=frozenset(letter.name for letter in await repository_templates.list_templates(tx)),
+        templates=frozenset(letter.name for letter in await letter_templates.list_templates(tx, caller)),
         rotas=frozenset(name for rota in await routing.list_rotas(tx) for name in (rota.name, rota.name.lower())),
         members=frozenset(member.email for member in await accounts.list_members(tx)),
         stages=stages,
@@ -80,7 +83,7 @@ async def activate(tx: Tx, caller: Caller, flow_id: UUID, kinds: SubjectKinds) -
     """
     caller.require("admin")
     flow = await access_flow(tx, caller, flow_id)
-    parse_flow(await get_source(tx, caller, flow.id, flow.version), await known_names(tx, kinds))
+    parse_flow(await get_source(tx, caller, flow.id, flow.version), await known_names(tx, caller, kinds))
     if await repository.set_active(tx, flow.id, is_active=True):
         await repository_runs.unpark_paused(tx, flow.id)
         await events.append(tx, [_about(caller, "activated", flow)])
@@ -100,6 +103,8 @@ async def pause(tx: Tx, caller: Caller, flow_id: UUID) -> StoredFlow:
 async def install_library(tx: Tx, caller: Caller) -> list[StoredFlow]:
     """Add the flows and letters that come with Switchboard, paused, where the workspace has none of that name."""
     caller.require("admin")
+    letters = [(one.name, one.title, one.purpose, one.subject, one.mjml) for one in shipped_templates()]
+    await letter_templates.install_templates(tx, caller, letters)
     return [
         await _store(tx, caller, parse_flow(source), source)
         for name, source in shipped_flows().items()
@@ -149,9 +154,8 @@ async def list_flows(tx: Tx, caller: Caller) -> list[FlowSummary]:
     """Every flow with how many go through it now and how runs ended in the last 30 days."""
     caller.require("viewer")
     flows = await repository.list_flows(tx)
-    running = await repository_runs.count_running(tx, [flow.id for flow in flows], MOST_COUNTED)
     tallies = await repository.list_whole_tallies(tx, WINDOW)
-    return [_summary(flow, running.get(flow.id, 0), tallies.get(flow.id, {})) for flow in flows]
+    return [_summary(flow, [tally for tally in tallies if tally.flow_id == flow.id]) for flow in flows]
 
 
 async def count_standing(tx: Tx, caller: Caller, key: VersionKey) -> dict[int, int]:
@@ -212,9 +216,9 @@ def _about(caller: Caller, verb: str, flow: StoredFlow) -> Event:
     return Event(f"flow.{verb}", flow.id, actor=caller.actor, data=data)
 
 
-def _summary(flow: StoredFlow, running: int, tallies: dict[str, int]) -> FlowSummary:
-    prefix = "stopped: "
-    stopped = {name.removeprefix(prefix): runs for name, runs in tallies.items() if name.startswith(prefix)}
+def _summary(flow: StoredFlow, tallies: Sequence[WholeTally]) -> FlowSummary:
+    lately = {tally.outcome: tally.runs_lately for tally in tallies if tally.runs_lately}
+    ended = sum(tally.runs for tally in tallies if tally.outcome != STARTED)
     return FlowSummary(
         id=flow.id,
         name=flow.name,
@@ -223,9 +227,9 @@ def _summary(flow: StoredFlow, running: int, tallies: dict[str, int]) -> FlowSum
         version=flow.version,
         is_active=flow.is_active,
         updated_at=flow.updated_at,
-        running=running,
-        started=tallies.get("started", 0),
-        finished=tallies.get("finished", 0),
-        failed=tallies.get("failed", 0),
-        stopped=stopped,
+        running=sum(tally.runs for tally in tallies if tally.outcome == STARTED) - ended,
+        started=lately.get(STARTED, 0),
+        finished=lately.get("finished", 0),
+        failed=lately.get("failed", 0),
+        stopped={name.removeprefix(STOPPED): n for name, n in lately.items() if name.startswith(STOPPED)},
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from switchboard.delivery.queueing import drop_queued
+from switchboard.delivery.service import drop_queued
 from switchboard.flows import repository, repository_runs
 from switchboard.flows.endings import RUN_STOPPED, stop_runs
 from switchboard.flows.entering import QUEUE, enter, event_texts, find_entrances

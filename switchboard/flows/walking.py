@@ -9,7 +9,7 @@ from uuid import UUID
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Workspace
 from switchboard.delivery.models import Draft
-from switchboard.delivery.queueing import drop_queued, queue_messages
+from switchboard.delivery.service import drop_queued, queue_messages
 from switchboard.flows import repository, repository_runs
 from switchboard.flows.compiled import CompiledStep
 from switchboard.flows.endings import RUN_STOPPED, as_tallies, end_runs
