@@ -172,7 +172,10 @@ def upload(handler: Handler, *, role: Role, most_bytes: int) -> Endpoint:
             _, caller = await service.resume_session(tx, request.cookies.get(SESSION_COOKIE, ""))
             caller.require(role)
         form = await read_form(request, most_bytes=most_bytes)
-        return await _visit(request, handler, form, changes=True)
+        try:
+            return await _visit(request, handler, form, changes=True)
+        finally:
+            await form.data.close()
 
     return endpoint
 
