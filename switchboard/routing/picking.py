@@ -60,25 +60,27 @@ class Roster:
 
     def choose(self, contact_id: UUID | None, passed_over: Collection[UUID] = ()) -> Choice:
         """Pick the one whose turn it is and count it; those in `passed_over` have had their chance."""
-        refusals = {standing.user_id: self._refusal(standing, passed_over) for standing in self.standings}
-        able = [standing for standing in self.standings if refusals[standing.user_id] is None]
+        refusals = [self._refusal(standing, passed_over) for standing in self.standings]
+        able = [standing for standing, refusal in zip(self.standings, refusals, strict=True) if refusal is None]
         if not able:
-            return Choice(None, self._explain(refusals, None, "", {}))
+            return Choice(None, self._explain(refusals, lambda _: _NO_REASON))
         former_id = None if contact_id is None else self.former_owners.get(contact_id)
-        chosen, reason, others = _PICKS[self.rota.strategy](_Turn(able, self.loads, former_id))
+        pick = _PICKS[self.rota.strategy](_Turn(able, self.loads, former_id))
+        chosen = Refusal("chosen", f"chosen: {pick.reason}")
+        candidates = self._explain(
+            refusals, lambda one: chosen if one is pick.chosen else Refusal("not_next", pick.others(one))
+        )
         self.touched |= {standing.user_id for standing in able}
-        self._count(chosen, contact_id)
-        return Choice(chosen.user_id, self._explain(refusals, chosen, reason, others))
+        self._count(pick.chosen, contact_id)
+        return Choice(pick.chosen.user_id, candidates)
 
     def has_anybody(self) -> bool:
         """Whether a subject nobody was passed over for could be given to somebody now."""
         return any(self._refusal(standing, ()) is None for standing in self.standings)
 
-    def refuse_all(self, code: str, text: str) -> tuple[Candidate, ...]:
-        """Everybody with their own obstacle, and those without one with this reason."""
-        others = {standing.user_id: text for standing in self.standings}
-        refusals = {standing.user_id: self._refusal(standing, ()) for standing in self.standings}
-        return self._explain(refusals, None, "", others, code)
+    def refuse_all(self, refusal: Refusal) -> tuple[Candidate, ...]:
+        """Everybody with their own obstacle, and those without one with this."""
+        return self._explain([self._refusal(standing, ()) for standing in self.standings], lambda _: refusal)
 
     def changed(self) -> list[Standing]:
         """The members whose counters moved."""
@@ -102,18 +104,11 @@ class Roster:
             self.former_owners[contact_id] = chosen.user_id
 
     def _explain(
-        self,
-        refusals: Mapping[UUID, Refusal | None],
-        chosen: Standing | None,
-        reason: str,
-        others: Mapping[UUID, str],
-        code: str = "not_next",
+        self, refusals: Sequence[Refusal | None], otherwise: Callable[[Standing], Refusal]
     ) -> tuple[Candidate, ...]:
         candidates = []
-        for standing in self.standings:
-            refusal = refusals[standing.user_id] or Refusal(code, others.get(standing.user_id, ""))
-            if standing is chosen:
-                refusal = Refusal("chosen", f"chosen: {reason}")
+        for standing, obstacle in zip(self.standings, refusals, strict=True):
+            refusal = obstacle or otherwise(standing)
             candidates.append(Candidate(standing.user_id, standing.name, refusal.code, refusal.text))
         return tuple(candidates)
 
@@ -123,22 +118,27 @@ def absence_of(presence: Presence) -> Refusal | None:
     return None if presence.is_on else Refusal(presence.code, presence.text)
 
 
+_NO_REASON = Refusal("not_next", "")
+
+
 @dataclass(frozen=True, slots=True)
 class _Turn:
     able: Sequence[Standing]
     loads: Mapping[UUID, int]
     former_id: UUID | None
 
-    def all_others(self, text: str) -> dict[UUID, str]:
-        return dict.fromkeys((standing.user_id for standing in self.able), text)
 
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    """The chosen, why, and the words for each of the others who could have had it."""
 
-# The chosen, why, and the words for each of the others who could have had it.
-_Pick = tuple[Standing, str, dict[UUID, str]]
+    chosen: Standing
+    reason: str
+    others: Callable[[Standing], str]
 
 
 def _round_robin(turn: _Turn) -> _Pick:
-    return min(turn.able, key=_order), "next in turn", turn.all_others("not their turn")
+    return _Pick(min(turn.able, key=_order), "next in turn", lambda _: "not their turn")
 
 
 def _weighted(turn: _Turn) -> _Pick:
@@ -149,24 +149,25 @@ def _weighted(turn: _Turn) -> _Pick:
         standing.credit += standing.weight
     chosen = max(turn.able, key=lambda standing: (standing.credit, -standing.position))
     chosen.credit -= total
-    others = {standing.user_id: f"not their turn, weight {standing.weight} of {total}" for standing in turn.able}
-    return chosen, f"next by weight, {chosen.weight} of {total}", others
+    reason = f"next by weight, {chosen.weight} of {total}"
+    return _Pick(chosen, reason, lambda other: f"not their turn, weight {other.weight} of {total}")
 
 
 def _least_loaded(turn: _Turn) -> _Pick:
     chosen = min(turn.able, key=lambda standing: (turn.loads[standing.user_id], _order(standing)))
     fewest = turn.loads[chosen.user_id]
-    others = {}
-    for standing in turn.able:
-        load = turn.loads[standing.user_id]
-        others[standing.user_id] = f"as few open, {load}, not their turn" if load == fewest else f"has {load} open"
-    return chosen, f"fewest open, {fewest}", others
+
+    def others(other: Standing) -> str:
+        load = turn.loads[other.user_id]
+        return f"as few open, {load}, not their turn" if load == fewest else f"has {load} open"
+
+    return _Pick(chosen, f"fewest open, {fewest}", others)
 
 
 def _sticky(turn: _Turn) -> _Pick:
     for standing in turn.able:
         if standing.user_id == turn.former_id:
-            return standing, "had this contact before", turn.all_others("did not have this contact before")
+            return _Pick(standing, "had this contact before", lambda _: "did not have this contact before")
     return _round_robin(turn)
 
 

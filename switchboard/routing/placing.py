@@ -16,11 +16,12 @@ from switchboard.kernel.events import SYSTEM, Actor, Event
 from switchboard.kernel.queues import wake
 from switchboard.routing import repository
 from switchboard.routing.models import Assignment, Candidate, Outcome, RuleMatch, State
-from switchboard.routing.picking import Choice, Roster
+from switchboard.routing.picking import Choice, Refusal, Roster
 from switchboard.routing.repository import Ruling
 from switchboard.routing.rosters import Batch, Colleagues, load_colleagues, name_of, open_rosters, save_counters
 
 WAITING_QUEUE = "waiting"
+QUEUED = Refusal("queue", "free, but others have waited longer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Table:
         if roster is None:
             return self._without_rota(request)
         if roster.has_queue and not request.is_hand_on:
-            candidates = roster.refuse_all("queue", "free, but others have waited longer")
+            candidates = roster.refuse_all(QUEUED)
             return self._wait(request, roster, candidates, "Others wait for this rota already: it waits behind them.")
         choice = roster.choose(request.contact_id, request.passed_over)
         if choice.chosen_id is not None:
