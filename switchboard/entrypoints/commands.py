@@ -11,8 +11,15 @@ GROUPS = {
     "contact": ("switchboard.people.commands", "People: whom signals are about."),
     "rota": ("switchboard.routing.commands", "Who is on, when."),
     "rule": ("switchboard.routing.commands_rules", "Which lead goes to which rota or member."),
+    "signal": ("switchboard.intake.commands_signals", "What came in, and what became of it."),
+    "source": ("switchboard.intake.commands", "Where signals come from, and their addresses."),
     "user": ("switchboard.accounts.commands", "People who can sign in."),
     "migrate": ("switchboard.ops.commands", "Bring the database's schema up or down."),
+}
+
+# Commands of a room that stand on their own: name -> module, its function, and the line of help.
+COMMANDS = {
+    "import": ("switchboard.intake.commands_import", "import_file", "Import a CSV or XLSX file of leads."),
 }
 
 
@@ -21,13 +28,16 @@ def mount(app: typer.Typer, words: Sequence[str]) -> None:
     for name, (module, line) in GROUPS.items():
         group = import_module(module).commands if name in words else _line_of_help()
         app.add_typer(group, name=name, help=line)
+    for name, (module, function, line) in COMMANDS.items():
+        command = getattr(import_module(module), function) if name in words else _nothing
+        app.command(name, help=None if name in words else line)(command)
 
 
 def _line_of_help() -> typer.Typer:
     group = typer.Typer(rich_markup_mode=None)
-
-    @group.callback()
-    def _nothing() -> None:
-        return None
-
+    group.callback()(_nothing)
     return group
+
+
+def _nothing() -> None:
+    return None
