@@ -7,7 +7,7 @@ import asyncio
 import dataclasses
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -29,11 +29,13 @@ Work = Callable[[Tx, Caller], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What a command gets as `ctx.obj`: transactions wired as in the server, and who moves rows at a merge."""
+    """What a command gets as `ctx.obj`: transactions wired as in the server, who moves rows at a merge, and what flows
+    can be about."""
 
     build_hub: Callable[[], Hub]
     workspace: str = ""
     contact_holders: Callable[[], Sequence[Any]] = tuple
+    subject_kinds: Callable[[], Mapping[str, Any]] = dict
 
     def run(self, work: Work[Answer]) -> Answer:
         """Run `work` in one transaction of the chosen workspace, the only one unless `--workspace` names another."""

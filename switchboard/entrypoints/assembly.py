@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from switchboard.accounts import pages as accounts_pages
 from switchboard.accounts.models import Caller
+from switchboard.flows import pages as flows_pages
 from switchboard.flows import wiring as flows_wiring
 from switchboard.flows.contacts import ContactKind, RunHolder
 from switchboard.flows.stepper import StepLoop
@@ -36,7 +37,7 @@ from switchboard.routing.holder import AssignmentHolder
 from switchboard.routing.waiting import WaitingLoop
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
-ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "leads", "inbox", "intake")
+ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "flows", "leads", "inbox", "intake")
 
 
 def build_hub() -> Hub:
@@ -54,6 +55,7 @@ def page_routes() -> list[Route]:
         *accounts_pages.routes,
         *people_pages.routes,
         *routing_pages.routes,
+        *flows_pages.routes,
         *leads_pages.routes,
         *inbox_pages.routes,
         *intake_pages.routes,

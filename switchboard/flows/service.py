@@ -58,10 +58,16 @@ async def check_flow(tx: Tx, caller: Caller, source: str, kinds: SubjectKinds, *
     caller.require("viewer")
     flow = parse_flow(source, await known_names(tx, caller, kinds))
     if name is not None and flow.name != name:
-        line = next((n for n, text in enumerate(source.splitlines(), 1) if text.startswith("flow:")), 1)
         message = f"This is the flow {name}. To make another one of it, use New flow."
-        raise InvalidError(message, problems=[Problem("flow", message, line, 1)])
+        raise InvalidError(message, problems=[_problem_of_name(source, message)])
     return flow
+
+
+async def require_free_name(tx: Tx, name: str, source: str) -> None:
+    """Raise InvalidError when there is a flow of that name, so that a new one never becomes a version of it."""
+    if await repository.find_flow_by_name(tx, name) is not None:
+        message = f"There is a flow {name} already. Choose another name, or change that one."
+        raise InvalidError(message, problems=[_problem_of_name(source, message)])
 
 
 async def known_names(tx: Tx, caller: Caller, kinds: SubjectKinds) -> Known:
@@ -209,6 +215,11 @@ async def _store(tx: Tx, caller: Caller, flow: Flow, source: str) -> StoredFlow:
     stored = await access_flow(tx, caller, flow_id)
     await events.append(tx, [_about(caller, "saved", stored)])
     return stored
+
+
+def _problem_of_name(source: str, message: str) -> Problem:
+    line = next((number for number, text in enumerate(source.splitlines(), 1) if text.startswith("flow:")), 1)
+    return Problem("flow", message, line, 1)
 
 
 def _about(caller: Caller, verb: str, flow: StoredFlow) -> Event:
