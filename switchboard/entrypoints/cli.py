@@ -1,7 +1,7 @@
 """The command line. Heavy modules are imported inside the commands, so that help is instant."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -25,7 +25,7 @@ Workspace = Annotated[str, typer.Option(help="Id of the workspace, where there a
 
 @app.callback()
 def _prepare(ctx: typer.Context, workspace: Workspace = "") -> None:
-    ctx.obj = Console(_build_hub, workspace, _contact_holders)
+    ctx.obj = Console(_build_hub, workspace, _contact_holders, _subject_kinds)
 
 
 def _build_hub() -> Hub:
@@ -38,6 +38,12 @@ def _contact_holders() -> Sequence[object]:
     from switchboard.entrypoints.assembly import contact_holders
 
     return contact_holders()
+
+
+def _subject_kinds() -> Mapping[str, object]:
+    from switchboard.entrypoints.assembly import subject_kinds
+
+    return subject_kinds()
 
 
 @app.command()
@@ -79,6 +85,18 @@ def work(
     database_url = application_url(settings)
     check_application_role(database_url)
     run_work(settings, database_url, [name.strip() for name in queues.split(",") if name.strip()])
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    wait: Annotated[bool, typer.Option(help="Wait for the web server first.")] = False,
+) -> None:
+    """Fill the workspace with believable people, through the real intake."""
+    from switchboard.accounts.command_line import console
+    from switchboard.entrypoints.demo import fill_demo
+
+    fill_demo(console(ctx), wait=wait)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from switchboard.accounts.web import Visit, page
-from switchboard.entrypoints import assembly, session_pages
+from switchboard.entrypoints import assembly, home, palette, session_pages
 from switchboard.entrypoints.filters import FILTERS
 from switchboard.entrypoints.headers import SecurityHeaders
 from switchboard.entrypoints.intake_first import IntakeFirst
@@ -73,7 +73,9 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
 
 def _own_routes() -> list[Route | Mount]:
     return [
+        *home.routes,
         *session_pages.routes,
+        *palette.routes,
         *health_pages.routes,
         Route("/live", page(_live)),
         Mount("/static", StaticFiles(directory=STATIC), name="static"),

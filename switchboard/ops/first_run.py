@@ -1,13 +1,22 @@
 """What a fresh installation gets: a workspace with working defaults, and an owner who can sign in."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from switchboard.accounts import service as accounts
-from switchboard.accounts.models import system_caller
-from switchboard.kernel.db import Database
+from switchboard.accounts.models import Caller, system_caller
+from switchboard.flows import service as flows
+from switchboard.intake import service as intake
+from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.ids import new_id
 from switchboard.kernel.settings import Settings
+from switchboard.leads.stages import install_stages
+from switchboard.routing import rotas
+from switchboard.routing.models import Rota
 
 OWNER_EMAIL = "owner@switchboard.localhost"
+ROTA_NAME = "sales"
+SOURCE_NAME = "Website form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +36,29 @@ async def set_up_first_workspace(database: Database, settings: Settings, *, pass
             tx, name="Switchboard", time_zone="UTC", default_region="US", mail_domain=settings.mail_domain
         )
         caller = system_caller(workspace_id)
-        await accounts.create_member(tx, caller, email=OWNER_EMAIL, name="Owner", password=password, role="owner")
+        owner_id = await accounts.create_member(
+            tx, caller, email=OWNER_EMAIL, name="Owner", password=password, role="owner"
+        )
+        await furnish(tx, caller, owner_id)
     return FirstOwner(OWNER_EMAIL, password)
+
+
+async def furnish(tx: Tx, caller: Caller, owner_id: UUID) -> None:
+    """The stages, a rota with the owner in it, the shipped flows (paused) and letters, and a first source."""
+    await install_stages(tx)
+    rota_id = await rotas.create_rota(tx, caller, _first_rota(owner_id))
+    await rotas.set_member(tx, caller, rota_id, owner_id)
+    await flows.install_library(tx, caller)
+    await intake.create_source(tx, caller, name=SOURCE_NAME, format_name="webform")
+
+
+def _first_rota(owner_id: UUID) -> Rota:
+    return Rota(
+        id=new_id(),
+        name=ROTA_NAME,
+        time_zone="UTC",
+        strategy="round_robin",
+        holiday_country=None,
+        supervisor_id=owner_id,
+        version=1,
+    )
