@@ -99,9 +99,10 @@ async def list_board(tx: Tx, caller: Caller, chosen: LeadFilter, names: Names, *
 
 def _column(stage: Stage, leads: list[LeadSummary], found: list[LeadRow], counted: int | None) -> Column:
     has_more = len(found) > len(leads)
-    count = len(leads) if counted is None else counted
-    is_counted = not has_more if counted is None else counted < repository_lists.MOST_COUNTED
-    return Column(stage, tuple(leads), count if is_counted or counted is None else count - 1, is_counted, has_more)
+    most = repository_lists.MOST_COUNTED
+    if counted is None:
+        return Column(stage, tuple(leads), len(leads), not has_more, has_more)
+    return Column(stage, tuple(leads), min(counted, most), counted <= most, has_more)
 
 
 async def list_unanswered(tx: Tx, caller: Caller, names: Names, limit: int) -> list[LeadSummary]:

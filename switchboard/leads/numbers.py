@@ -1,7 +1,8 @@
 """The numbers of leads for the home page: today, and how quickly people were answered lately."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller
@@ -11,7 +12,10 @@ from switchboard.leads import repository_lists
 from switchboard.leads.repository_lists import AnswerDay
 
 DAYS = 14
-MOST_NEW = 10_000
+MOST_NEW = 2_000
+MOST_KEPT = 500
+
+_past: dict[tuple[UUID, datetime, str], list[AnswerDay]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +41,22 @@ class Numbers:
     target_minutes: int
     days: tuple[Day, ...]
 
+    @property
+    def new_today_text(self) -> str:
+        """The number of new leads, `2,000+` where nobody counted further."""
+        return f"{self.new_today:,}{'+' if self.new_today == MOST_NEW else ''}"
+
 
 async def load_numbers(tx: Tx, caller: Caller) -> Numbers:
-    """The numbers of the workspace, in two queries."""
+    """The numbers of the workspace, in two queries; in one more when its last days are not known yet."""
     caller.require("viewer")
     workspace = await accounts.get_workspace(tx)
-    zone = workspace.time_zone
+    zone, target = workspace.time_zone, workspace.first_response_minutes
     now = await tx.now()
-    midnight, _ = local_day_bounds(now, zone)
+    midnight, tomorrow = local_day_bounds(now, zone)
     today = to_local(now, zone).date()
-    since, _ = local_day_bounds(midnight - timedelta(days=DAYS - 1, hours=-12), zone)
-    target = workspace.first_response_minutes
-    found = {row.day: row for row in await repository_lists.list_answer_days(tx, since, zone, target * 60)}
+    fresh = await repository_lists.list_answer_days(tx, midnight, tomorrow, zone=zone, target_seconds=target * 60)
+    found = {row.day: row for row in (*await _past_days(tx, midnight, zone), *fresh)}
     last = found.get(today)
     return Numbers(
         new_today=await repository_lists.count_since(tx, midnight, MOST_NEW),
@@ -58,6 +66,21 @@ async def load_numbers(tx: Tx, caller: Caller) -> Numbers:
         target_minutes=target,
         days=tuple(_day(today - timedelta(days=back), found) for back in range(DAYS - 1, -1, -1)),
     )
+
+
+async def _past_days(tx: Tx, midnight: datetime, zone: str) -> list[AnswerDay]:
+    """The days before today. They do not change any more, so each process reads them once a day."""
+    key = (tx.workspace_id, midnight, zone)
+    known = _past.get(key)
+    if known is not None:
+        return known
+    # Noon of the first day, so that no change of the clocks moves it into another day.
+    since, _ = local_day_bounds(midnight - timedelta(days=DAYS - 1, hours=-12), zone)
+    days = await repository_lists.list_answer_days(tx, since, midnight, zone=zone, target_seconds=0)
+    if len(_past) >= MOST_KEPT:
+        _past.clear()
+    _past[key] = days
+    return days
 
 
 async def count_overdue(tx: Tx) -> int:

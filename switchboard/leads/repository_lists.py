@@ -9,7 +9,7 @@ from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import lowest_id
 from switchboard.leads.models import LeadFilter
 
-MOST_COUNTED = 1_000
+MOST_COUNTED = 500
 MOST_OVERDUE = 99
 
 _ROW = """id, contact_id, source_id, stage, title, value_minor, currency, owner_id, is_junk, created_at, respond_by,
@@ -133,7 +133,7 @@ async def list_board(tx: Tx, stages: Sequence[str], limits: Sequence[int], chose
 
 
 async def count_by_stage(tx: Tx, stages: Sequence[str]) -> dict[str, int]:
-    """How many leads stand in each stage, counted up to `MOST_COUNTED`."""
+    """How many leads stand in each stage; one more than `MOST_COUNTED` means that there are more."""
     # A bounded walk of the index lead_by_stage a stage.
     rows = await tx.fetch_tuples(
         f"""
@@ -141,7 +141,7 @@ async def count_by_stage(tx: Tx, stages: Sequence[str]) -> dict[str, int]:
         CROSS JOIN LATERAL (
             SELECT count(*) AS leads FROM (
                 SELECT FROM app.lead WHERE workspace_id = %(workspace)s AND stage = s.stage_key AND NOT is_junk
-                LIMIT {MOST_COUNTED}
+                LIMIT {MOST_COUNTED} + 1
             ) AS counted
         ) AS c
         """,
@@ -194,8 +194,10 @@ async def count_since(tx: Tx, since: datetime, limit: int) -> int:
     return found
 
 
-async def list_answer_days(tx: Tx, since: datetime, zone: str, target_seconds: int) -> list[AnswerDay]:
-    """The first answers since then, by day in `zone`; days without any are missing."""
+async def list_answer_days(
+    tx: Tx, since: datetime, until: datetime, *, zone: str, target_seconds: int
+) -> list[AnswerDay]:
+    """The first answers from `since` until before `until`, by day in `zone`; days without any are missing."""
     # An index-only scan of the end of lead_answered.
     return await tx.fetch_all(
         AnswerDay,
@@ -205,10 +207,11 @@ async def list_answer_days(tx: Tx, since: datetime, zone: str, target_seconds: i
                 AS median_seconds,
             count(*) FILTER (WHERE first_responded_at - created_at <= make_interval(secs => %(target)s)) AS in_time
         FROM app.lead
-        WHERE workspace_id = %(workspace)s AND first_responded_at IS NOT NULL AND first_responded_at >= %(since)s
+        WHERE workspace_id = %(workspace)s AND first_responded_at IS NOT NULL
+          AND first_responded_at >= %(since)s AND first_responded_at < %(until)s
         GROUP BY 1 ORDER BY 1
         """,
-        {"zone": zone, "target": target_seconds, "workspace": tx.workspace_id, "since": since},
+        {"zone": zone, "target": target_seconds, "workspace": tx.workspace_id, "since": since, "until": until},
     )
 
 

@@ -128,8 +128,9 @@ async def test_the_page_takes_a_bounded_number_of_queries(
             with recorded_queries() as made:
                 assert (await browser.get("/")).status_code == 200
             counts.append(len(made))
-    assert len(set(counts)) == 1
-    assert counts[0] <= MOST_QUERIES
+    # The first visit of a day reads the days before it once.
+    assert {count - counts[-1] for count in counts} <= {0, 1}
+    assert max(counts) <= MOST_QUERIES
 
 
 async def test_today_counts_new_leads_and_how_quickly_they_were_answered(
