@@ -10,7 +10,7 @@ from switchboard.kernel.db import Tx
 _COLUMNS = """id, contact_id, channel, subject, preview, state, owner_id, lead_id, reply_address, snoozed_until,
     waiting_since, last_message_at"""
 
-# What each view shows; every condition is a prefix of the index conversation_list or conversation_by_owner.
+# What each view shows, so that conversation_list, conversation_by_owner or conversation_unowned has it in order.
 _VIEWS: dict[View, str] = {
     "open": "state = 'open'",
     "mine": "state = 'open' AND owner_id = %(me)s",
@@ -24,7 +24,7 @@ async def list_conversations(
     tx: Tx, view: View, *, me: UUID | None, after: Position | None, limit: int
 ) -> list[Conversation]:
     """The conversations of a view by their last message, newest first, from a position on."""
-    # A page of one view; walks conversation_list, for `mine` and `unassigned` conversation_by_owner.
+    # A page of one view; walks conversation_list, conversation_by_owner or conversation_unowned.
     sql = f"""
         SELECT {_COLUMNS} FROM app.conversation
         WHERE workspace_id = %(workspace)s AND absorbed_into IS NULL AND {_VIEWS[view]}

@@ -25,6 +25,8 @@ CREATE TABLE app.conversation (
 CREATE UNIQUE INDEX conversation_of_contact ON app.conversation (workspace_id, contact_id, channel) WHERE absorbed_into IS NULL;
 CREATE INDEX conversation_list ON app.conversation (workspace_id, state, last_message_at DESC, id DESC) WHERE absorbed_into IS NULL;
 CREATE INDEX conversation_by_owner ON app.conversation (workspace_id, owner_id, state, last_message_at DESC, id DESC) WHERE absorbed_into IS NULL;
+CREATE INDEX conversation_unowned ON app.conversation (workspace_id, last_message_at DESC, id DESC)
+    WHERE owner_id IS NULL AND state = 'open' AND absorbed_into IS NULL;
 CREATE INDEX conversation_waiting ON app.conversation (workspace_id, waiting_since)
     WHERE waiting_since IS NOT NULL AND state = 'open' AND absorbed_into IS NULL;
 CREATE INDEX conversation_by_contact ON app.conversation (contact_id);

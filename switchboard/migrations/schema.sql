@@ -251,6 +251,7 @@ CREATE INDEX conversation_by_contact ON app.conversation USING btree (contact_id
 CREATE INDEX conversation_by_owner ON app.conversation USING btree (workspace_id, owner_id, state, last_message_at DESC, id DESC) WHERE (absorbed_into IS NULL);
 CREATE INDEX conversation_list ON app.conversation USING btree (workspace_id, state, last_message_at DESC, id DESC) WHERE (absorbed_into IS NULL);
 CREATE UNIQUE INDEX conversation_of_contact ON app.conversation USING btree (workspace_id, contact_id, channel) WHERE (absorbed_into IS NULL);
+CREATE INDEX conversation_unowned ON app.conversation USING btree (workspace_id, last_message_at DESC, id DESC) WHERE ((owner_id IS NULL) AND (state = 'open'::text) AND (absorbed_into IS NULL));
 CREATE INDEX conversation_waiting ON app.conversation USING btree (workspace_id, waiting_since) WHERE ((waiting_since IS NOT NULL) AND (state = 'open'::text) AND (absorbed_into IS NULL));
 ALTER TABLE app.conversation ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.conversation FORCE ROW LEVEL SECURITY;
