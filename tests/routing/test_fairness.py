@@ -10,6 +10,7 @@ import pytest
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Database
 from switchboard.routing import repository_rotas, service
+from switchboard.routing.errors import AcceptedAlreadyError
 from switchboard.routing.models import Outcome, RoutingSubject, RuleTarget, Strategy
 from switchboard.routing.rules import create_rule
 from switchboard.routing.waiting import WaitingLoop
@@ -93,3 +94,28 @@ async def test_leads_are_routed_while_others_are_accepted_handed_on_and_closed(
     async with database.transaction(workspace_id) as tx:
         states = Counter(a.state for a in (await service.find_assignments(tx, ids)).values())
     assert states == {"released": 200}
+
+
+async def test_of_those_who_accept_at_once_one_wins(
+    database: Database, workspace_id: UUID, rota_id: UUID, team: list[Caller]
+) -> None:
+    [subject] = make_subjects(1)
+    await route_at_once(database, workspace_id, [[subject]])
+
+    async def accept(caller: Caller) -> str:
+        try:
+            async with database.transaction(workspace_id) as tx:
+                await service.accept(tx, caller, subject.id)
+        except AcceptedAlreadyError:
+            return "late"
+        return caller.name
+
+    answers = await asyncio.gather(*(accept(caller) for caller in team))
+    async with database.transaction(workspace_id) as tx:
+        [assignment] = (await service.find_assignments(tx, [subject.id])).values()
+        accepted = await tx.fetch_value(
+            "SELECT count(*) FROM app.event WHERE subject_id = %s AND kind = 'lead.accepted'", (subject.id,)
+        )
+    [winner] = [answer for answer in answers if answer != "late"]
+    assert next(caller.name for caller in team if caller.user_id == assignment.owner_id) == winner
+    assert accepted == 1
