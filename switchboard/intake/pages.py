@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -65,6 +66,7 @@ class SourcePage:
     honeypot: str = field(metadata={"help": "Name of the form field that only robots fill in."})
     figures: SourceFigures = field(metadata={"help": "How it does."})
     signals: tuple[LoggedSignal, ...] = field(metadata={"help": "The newest signals."})
+    names: Mapping[UUID, str] = field(metadata={"help": "What to call the contacts, by id."})
     most_counted: int = field(metadata={"help": "Where the count of a day stops."})
     now: datetime = field(metadata={"help": "The request's time."})
 
@@ -111,6 +113,7 @@ async def show_source(visit: Visit) -> Response:
         honeypot=FieldMapping.from_json(source.mapping).honeypot,
         figures=(await service.find_figures(visit.tx, [source]))[source.id],
         signals=latest.signals[:LATEST],
+        names=await pages_signals.find_names(visit, latest.signals[:LATEST]),
         most_counted=MOST_COUNTED,
         now=await visit.tx.now(),
     )

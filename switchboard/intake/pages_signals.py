@@ -1,7 +1,7 @@
 """The payload log of a source, one signal on its way, and the payloads behind a lead."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ from switchboard.intake import service, signals
 from switchboard.intake.errors import SignalMissingError
 from switchboard.intake.models import LoggedSignal, Source
 from switchboard.intake.repository_signals import Bounds
-from switchboard.intake.signals import Passage, SignalPage
+from switchboard.intake.signals import Passage
 from switchboard.intake.stations import Station, find_stations
 from switchboard.kernel.errors import NotFoundError
 from switchboard.kernel.http import path_id
@@ -69,7 +69,7 @@ async def show_log(visit: Visit) -> Response:
     context = SignalLogPage(
         source=source,
         signals=found.signals,
-        names=await _names(visit, found),
+        names=await find_names(visit, found.signals),
         is_failed_only=is_failed_only,
         newer_href=f"/sources/{source.id}/signals?newer={found.newer_than}" if found.newer_than else "",
         older_href=f"/sources/{source.id}/signals?older={found.older_than}" if found.older_than else "",
@@ -123,8 +123,9 @@ async def show_payloads(visit: Visit) -> Response:
     return await visit.render("intake/payloads_page.html", context, active="leads")
 
 
-async def _names(visit: Visit, found: SignalPage) -> Mapping[UUID, str]:
-    contact_ids = {signal.contact_id for signal in found.signals if signal.contact_id is not None}
+async def find_names(visit: Visit, rows: Sequence[LoggedSignal]) -> Mapping[UUID, str]:
+    """What to call the contacts of these signals, by their id."""
+    contact_ids = {signal.contact_id for signal in rows if signal.contact_id is not None}
     return {key: contact.title for key, contact in (await people.load_contacts(visit.tx, contact_ids)).items()}
 
 
