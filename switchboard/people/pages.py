@@ -28,7 +28,8 @@ from switchboard.people.models import (
     Sighting,
     Suggestion,
 )
-from switchboard.people.timeline import TimelineItem, list_timeline
+from switchboard.people.repository_timeline import OpenedLead
+from switchboard.people.timeline import TimelineItem, list_opened_leads, list_timeline
 
 TIMELINE_ROWS = 30
 MOST_EXPORTED = 100_000
@@ -60,6 +61,7 @@ class ContactPage:
     identities: list[Identity] = field(metadata={"help": "Their addresses."})
     consents: list[Consent] = field(metadata={"help": "What they said to marketing, newest first."})
     notes: list[Note] = field(metadata={"help": "What members wrote, newest first."})
+    leads: list[OpenedLead] = field(metadata={"help": "Leads they opened, newest first."})
     timeline: list[TimelineItem] = field(metadata={"help": "What happened, newest first."})
     older_href: str = field(metadata={"help": "Address of earlier events, empty when there are none."})
     suggestions: list[Suggestion] = field(metadata={"help": "Others who may be the same person."})
@@ -256,6 +258,7 @@ async def _contact(
         identities=await service.list_identities(tx, contact.id),
         consents=await service.list_consents(tx, contact.id),
         notes=await service.list_notes(tx, contact.id),
+        leads=await list_opened_leads(tx, contact.id),
         timeline=shown,
         older_href=_href(f"/contacts/{contact.id}", older) if older else "",
         suggestions=await suggesting.list_suggestions_of(tx, contact.id),

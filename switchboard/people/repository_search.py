@@ -42,29 +42,6 @@ async def find_by_words(tx: Tx, words: Collection[str], before: UUID | None, lim
     query = " & ".join(f"'{word}':*" for word in words)
     # Says what is searched for; no table is read.
     await tx.execute("SELECT set_config('app.search_words', %s, true)", (query,))
-    return await _found(tx, before, limit)
-
-
-async def find_by_likeness(tx: Tx, text: str, before: UUID | None, limit: int) -> list[UUID]:
-    """Contacts whose words are nearly these, newest first; none where Postgres lacks pg_trgm."""
-    # One row of the catalog.
-    if not await tx.fetch_value("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')"):
-        return []
-    # Says what is searched for and how alike it must be; no table is read.
-    await tx.execute(
-        """
-        SELECT set_config('app.search_words', '', true), set_config('app.search_typo', %s, true),
-               set_config('pg_trgm.word_similarity_threshold', %s, true)
-        """,
-        (text, str(TYPO_LIKENESS)),
-    )
-    found = await _found(tx, before, limit)
-    # Ends the search by likeness; no table is read.
-    await tx.execute("SELECT set_config('app.search_typo', '', true)")
-    return found
-
-
-async def _found(tx: Tx, before: UUID | None, limit: int) -> list[UUID]:
     # The policy of contact_search does the search by its indexes; contacts merged away are left out by primary key.
     rows = await tx.fetch_tuples(
         """
@@ -76,4 +53,33 @@ async def _found(tx: Tx, before: UUID | None, limit: int) -> list[UUID]:
     )
     # Ends the search; no table is read.
     await tx.execute("SELECT set_config('app.search_words', '', true)")
+    return [row[0] for row in rows]
+
+
+async def find_by_likeness(tx: Tx, text: str, limit: int) -> list[UUID]:
+    """Contacts whose words are nearly these, the nearest first; none where Postgres lacks pg_trgm."""
+    # One row of the catalog.
+    if not await tx.fetch_value("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')"):
+        return []
+    # Says what is searched for and how alike it must be; no table is read.
+    await tx.execute(
+        """
+        SELECT set_config('app.search_typo', %s, true), set_config('pg_trgm.word_similarity_threshold', %s, true)
+        """,
+        (text, str(TYPO_LIKENESS)),
+    )
+    # The policy of contact_search does the search by its indexes. It is done first and whole: the planner cannot know
+    # how few rows are alike, and would rather read all of them in the order of the answer.
+    rows = await tx.fetch_tuples(
+        """
+        WITH alike AS MATERIALIZED (
+            SELECT contact_id, word_similarity(%s, words) AS likeness FROM app.contact_search WHERE workspace_id = %s
+        )
+        SELECT alike.contact_id FROM alike JOIN app.contact c ON c.id = alike.contact_id
+        WHERE c.merged_into IS NULL ORDER BY alike.likeness DESC, alike.contact_id DESC LIMIT %s
+        """,
+        (text, tx.workspace_id, limit),
+    )
+    # Ends the search; no table is read.
+    await tx.execute("SELECT set_config('app.search_typo', '', true)")
     return [row[0] for row in rows]

@@ -22,6 +22,14 @@ class EventRow:
     data: dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedLead:
+    """A lead as the log knows it."""
+
+    id: UUID
+    opened_at: datetime
+
+
 async def list_ids_with_merged(tx: Tx, contact_id: UUID) -> list[UUID]:
     """The contact and all that are merged into it."""
     # By the index contact_merged.
@@ -60,4 +68,18 @@ async def list_events(
             "before": before,
             "limit": limit,
         },
+    )
+
+
+async def list_opened_leads(tx: Tx, contact_ids: Collection[UUID], limit: int) -> list[OpenedLead]:
+    """The leads that these contacts opened, newest first."""
+    # By the index event_by_contact.
+    return await tx.fetch_all(
+        OpenedLead,
+        """
+        SELECT lead_id AS id, min(at) AS opened_at FROM app.event
+        WHERE workspace_id = %s AND contact_id = ANY(%s) AND kind = 'lead.created' AND lead_id IS NOT NULL
+        GROUP BY lead_id ORDER BY lead_id DESC LIMIT %s
+        """,
+        (tx.workspace_id, list(contact_ids), limit),
     )

@@ -46,6 +46,7 @@ CHANNELS = ("email", "phone")
 LONGEST_NOTE = 20_000
 SHORTEST_SEARCH = 2
 MOST_SEARCH_WORDS = 8
+MOST_ALIKE = 20
 _DIALLED = re.compile(r"[+(]*[0-9][0-9 ()./-]{2,}", re.ASCII)
 
 
@@ -98,14 +99,14 @@ async def search_contacts(
     """Contacts with words that begin with those of `text`, newest first.
 
     Words are of names, company and addresses; a phone number is also found without its country's prefix. When there
-    are none, contacts whose words are nearly those, where Postgres has pg_trgm.
+    are none, contacts whose words are nearly those, the nearest first, where Postgres has pg_trgm.
     """
     words = _searched_words(text)
     if not words:
         return []
     found = await repository_search.find_by_words(tx, words, before, limit)
     if not found and before is None:
-        found = await repository_search.find_by_likeness(tx, " ".join(words), before, limit)
+        found = await repository_search.find_by_likeness(tx, " ".join(words), min(limit, MOST_ALIKE))
     contacts = await load_contacts(tx, found)
     return [_summary(contacts[contact_id]) for contact_id in found if contact_id in contacts]
 

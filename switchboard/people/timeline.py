@@ -8,7 +8,7 @@ from uuid import UUID
 from switchboard.accounts.service import list_members
 from switchboard.kernel.db import Tx
 from switchboard.people import repository_consents, repository_timeline
-from switchboard.people.repository_timeline import EventRow
+from switchboard.people.repository_timeline import EventRow, OpenedLead
 from switchboard.people.wording import Tone, say
 
 _ACTORS = {"flow": "A flow", "source": "A source", "contact": "They", "system": "Switchboard"}
@@ -46,6 +46,12 @@ async def list_timeline(
     names = {str(member.user_id): member.name for member in await list_members(tx)}
     bodies = await _note_bodies(tx, rows)
     return [_item(row, names, bodies) for row in rows]
+
+
+async def list_opened_leads(tx: Tx, contact_id: UUID, limit: int = 20) -> list[OpenedLead]:
+    """The leads of a contact, and of those who were merged into it, newest first."""
+    contact_ids = await repository_timeline.list_ids_with_merged(tx, contact_id)
+    return await repository_timeline.list_opened_leads(tx, contact_ids, limit)
 
 
 async def _note_bodies(tx: Tx, rows: Sequence[EventRow]) -> dict[UUID, str]:
