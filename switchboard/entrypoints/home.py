@@ -60,6 +60,7 @@ class HomePage:
     numbers: Numbers = field(metadata={"help": "Today, and the last days."})
     speed: tuple[Bar, ...] = field(metadata={"help": "Median minutes to the first answer, by day."})
     answers: tuple[Bar, ...] = field(metadata={"help": "First answers, by day."})
+    has_answers: bool = field(metadata={"help": "Whether the charts have anything to show."})
     is_fresh: bool = field(metadata={"help": "Whether no source has ever sent anything."})
     now: datetime = field(metadata={"help": "The request's time."})
 
@@ -85,6 +86,7 @@ async def show_home(visit: Visit) -> Response:
         numbers=figures,
         speed=_speed_bars(figures),
         answers=tuple(Bar(day.answers, f"{day.day:%d %b}", "" if day.answers else "quiet") for day in figures.days),
+        has_answers=any(day.answers for day in figures.days),
         is_fresh=is_fresh and not unanswered,
         now=now,
     )

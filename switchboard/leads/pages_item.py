@@ -61,7 +61,6 @@ class LeadItem:
     others: tuple[OtherLead, ...] = field(metadata={"help": "Other leads of the same contact."})
     rotas: tuple[Rota, ...] = field(metadata={"help": "To whose next it can be given."})
     value_text: str = field(metadata={"help": "The value as typed into its field."})
-    is_own: bool = field(metadata={"help": "Whether the caller has accepted it."})
 
 
 async def load_item(visit: Visit, lead_id: UUID, names: Names, base: str) -> LeadItem:
@@ -92,7 +91,6 @@ async def load_item(visit: Visit, lead_id: UUID, names: Names, base: str) -> Lea
         others=await _others(visit, lead, names) if tab == "data" else (),
         rotas=tuple(await routing.list_rotas(tx)) if caller.may("agent") else (),
         value_text=format_amount(lead.value_minor, lead.currency),
-        is_own=lead.accepted_at is not None and lead.owner_id == caller.user_id,
     )
 
 

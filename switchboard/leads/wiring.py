@@ -8,13 +8,20 @@ from switchboard.kernel.events import Event, Hub
 from switchboard.leads import repository
 from switchboard.leads.repository import Ownership
 from switchboard.leads.stages import install_stages
+from switchboard.routing.locking import SUBJECT_LOCKING
 
 
 def subscribe(hub: Hub) -> None:
     """Hear the rooms below."""
+    hub.subscribe([SUBJECT_LOCKING], hold)
     hub.subscribe(["lead.assigned", "lead.waiting", "lead.accepted"], follow_owner)
     hub.subscribe(["message.sent", "note.added"], follow_answer)
     hub.subscribe(["workspace.created"], set_up)
+
+
+async def hold(tx: Tx, told: Sequence[Event]) -> None:
+    """Lock leads before routing locks what comes after them."""
+    await repository.lock(tx, [event.subject_id for event in told if event.subject_id is not None])
 
 
 async def follow_owner(tx: Tx, told: Sequence[Event]) -> None:
