@@ -8,8 +8,8 @@ from switchboard.flows.diagram import Box, Edge, lay_out
 from switchboard.flows.models import LEFT, Tally
 
 # About as many letters of 12 px as fit between the icon and the edge of a box, and beside its number.
-LONGEST_TITLE = 29
-LONGEST_WITH_COUNT = 24
+LONGEST_TITLE = 25
+LONGEST_WITH_COUNT = 20
 
 _ICONS: Mapping[str, str] = {
     "send": "send",
@@ -97,8 +97,8 @@ class Drawing:
 def draw(steps: Sequence[CompiledStep], numbers: Mapping[int, StepNumbers]) -> Drawing:
     """The picture of a version; without numbers it shows what each step is."""
     diagram = lay_out(steps)
-    indexes = {step.id: step.index for step in steps}
-    boxes = tuple(_box(box, indexes.get(box.id, -1), numbers) for box in diagram.boxes)
+    by_id = {step.id: step for step in steps}
+    boxes = tuple(_box(box, by_id.get(box.id), numbers) for box in diagram.boxes)
     return Drawing(boxes, tuple(map(_edge, diagram.edges)), diagram.width, diagram.height)
 
 
@@ -115,7 +115,8 @@ def _numbers(here: int, tallies: Sequence[Tally]) -> StepNumbers:
     return StepNumbers(here, passed, left | failed)
 
 
-def _box(box: Box, index: int, numbers: Mapping[int, StepNumbers]) -> DrawnBox:
+def _box(box: Box, step: CompiledStep | None, numbers: Mapping[int, StepNumbers]) -> DrawnBox:
+    index = step.index if step is not None else -1
     found = numbers.get(index, StepNumbers())
     style = "bad" if "failed" in found.left else _STYLES.get(box.kind, box.kind)
     longest = LONGEST_WITH_COUNT if found.here else LONGEST_TITLE
@@ -125,7 +126,7 @@ def _box(box: Box, index: int, numbers: Mapping[int, StepNumbers]) -> DrawnBox:
         style=style,
         icon=_ICONS[box.kind],
         title=box.label,
-        text=_cut(box.label, longest),
+        text=_cut(_short_title(step), longest) if step is not None else "",
         sub=found.line or _WORDS.get(box.kind, ""),
         here=found.here,
         x=box.x,
@@ -133,6 +134,13 @@ def _box(box: Box, index: int, numbers: Mapping[int, StepNumbers]) -> DrawnBox:
         width=box.width,
         height=box.height,
     )
+
+
+def _short_title(step: CompiledStep) -> str:
+    """What the icon and the words below do not say already: the letter's name, or the condition."""
+    told = str(step.config.get("template") or step.config.get("condition") or "")
+    is_named = not step.title.startswith(("Send ", "If "))
+    return step.title if is_named or not told else " ".join(told.split())
 
 
 def _edge(edge: Edge) -> DrawnEdge:
