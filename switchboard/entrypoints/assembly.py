@@ -64,7 +64,7 @@ def page_routes() -> list[Route]:
 
 def contact_holders() -> Sequence[ContactHolder]:
     """The rooms that hold rows of a contact, which a merge moves and an undo moves back."""
-    return (AssignmentHolder(), LeadHolder(), RunHolder(), ConversationHolder())
+    return (LeadHolder(), AssignmentHolder(), RunHolder(), ConversationHolder())
 
 
 def subject_kinds() -> SubjectKinds:

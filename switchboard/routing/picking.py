@@ -78,6 +78,12 @@ class Roster:
         """Whether a subject nobody was passed over for could be given to somebody now."""
         return any(self._refusal(standing, ()) is None for standing in self.standings)
 
+    def count_free(self, most: int) -> int:
+        """How many such subjects could be given away now, counted up to `most`."""
+        able = [standing for standing in self.standings if self._refusal(standing, ()) is None]
+        free = [most if s.capacity is None else s.capacity - self.loads[s.user_id] for s in able]
+        return min(sum(free), most)
+
     def refuse_all(self, refusal: Refusal) -> tuple[Candidate, ...]:
         """Everybody with their own obstacle, and those without one with this."""
         return self._explain([self._refusal(standing, ()) for standing in self.standings], lambda _: refusal)

@@ -278,6 +278,19 @@ async def count_waiting(tx: Tx, rota_ids: Sequence[UUID], most: int) -> dict[UUI
     return {row[0]: row[1] for row in rows}
 
 
+async def find_oldest_waiting(tx: Tx, rota_id: UUID, limit: int) -> list[UUID]:
+    """The subjects that have waited longest for a rota, not locked."""
+    # In the order of the partial index assignment_waiting.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT subject_id FROM app.assignment WHERE workspace_id = %s AND rota_id = %s AND state = 'waiting'
+        ORDER BY waiting_since, subject_id LIMIT %s
+        """,
+        (tx.workspace_id, rota_id, limit),
+    )
+    return [row[0] for row in rows]
+
+
 async def lock_oldest_waiting(tx: Tx, rota_id: UUID, limit: int) -> list[Assignment]:
     """Those who have waited longest for a rota, locked; the rota's members must be locked before.
 

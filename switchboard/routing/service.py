@@ -13,6 +13,7 @@ from switchboard.kernel.events import SYSTEM, Actor
 from switchboard.kernel.queues import wake
 from switchboard.routing import repository, repository_rotas, repository_rules
 from switchboard.routing.errors import AcceptedAlreadyError, AssignmentNotFoundError, ReleasedError
+from switchboard.routing.locking import lock_subjects
 from switchboard.routing.models import Assignment, Decision, Outcome, Rota, RoutingSubject, RuleMatch, ids_of
 from switchboard.routing.placing import WAITING_QUEUE, Request, event_about, place
 from switchboard.routing.rosters import load_colleagues, name_of
@@ -25,7 +26,8 @@ BY_HAND = "by hand"
 async def route(tx: Tx, subjects: Sequence[RoutingSubject], *, trigger: str) -> list[Outcome]:
     """Ask the rules for each subject and give it to somebody, or let it wait; outcomes in the order of the subjects.
 
-    One locked pass a rota for the whole batch. Appends `<kind>.assigned` or `<kind>.waiting`.
+    One locked pass a rota for the whole batch. Appends `<kind>.assigned` or `<kind>.waiting`. Subjects that others know
+    already must be locked by the caller.
     """
     former = await repository.lock_assignments(tx, [subject.id for subject in subjects])
     colleagues = await load_colleagues(tx)
@@ -67,7 +69,7 @@ async def assign(
     Named neither, the subjects stay where they are and only the clock starts. `kind` and `contact_ids` are for
     subjects that were never routed.
     """
-    former = await repository.lock_assignments(tx, subject_ids)
+    former = await lock_subjects(tx, subject_ids)
     if rota_id is None and user_id is None:
         return await _start_clock(tx, list(former), accept_within)
     requests = []
@@ -113,7 +115,7 @@ async def hand_on(tx: Tx, subject_ids: Sequence[UUID], *, trigger: str) -> list[
     When nobody is left it goes to the rota's supervisor, else the workspace's, else it stays and says so. Subjects that
     are accepted, released or waiting stay as they are; unknown ones have no outcome.
     """
-    former = await repository.lock_assignments(tx, subject_ids)
+    former = await lock_subjects(tx, subject_ids)
     offered = [a for subject_id in subject_ids if (a := former.get(subject_id)) and a.state == "offered"]
     matches = await repository.find_rule_matches(tx, ids_of(offered))
     requests = [_hand_on_request(a, matches.get(a.subject_id), trigger) for a in offered]
@@ -153,7 +155,7 @@ async def accept(tx: Tx, caller: Caller, subject_id: UUID) -> None:
 
 async def release(tx: Tx, subject_ids: Sequence[UUID]) -> None:
     """Take closed subjects off their owners' load; those who wait get the free places."""
-    found = await repository.lock_assignments(tx, subject_ids)
+    found = await lock_subjects(tx, subject_ids)
     ending = [assignment for assignment in found.values() if assignment.state != "released"]
     if not ending:
         return
@@ -185,7 +187,7 @@ async def find_rota_by_name(tx: Tx, name: str) -> Rota | None:
 
 
 async def _access(tx: Tx, subject_id: UUID) -> Assignment:
-    found = await repository.lock_assignments(tx, [subject_id])
+    found = await lock_subjects(tx, [subject_id])
     if subject_id not in found:
         raise AssignmentNotFoundError
     return found[subject_id]

@@ -1,11 +1,13 @@
 """The loop that gives waiting subjects to people as soon as somebody is available, the oldest of a rota first."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from uuid import UUID
 
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.queues import Tick
 from switchboard.routing import repository, repository_rotas
+from switchboard.routing.locking import lock_subjects
 from switchboard.routing.models import Assignment, RuleMatch, ids_of
 from switchboard.routing.placing import WAITING_QUEUE, Request, Table, carry_out, open_table
 from switchboard.routing.repository import Ruling
@@ -37,13 +39,12 @@ class WaitingLoop:
 
 async def serve_waiting(tx: Tx, rota_id: UUID, limit: int = BATCH) -> int:
     """Give the oldest that wait for a rota to whoever is available; returns how many were given away."""
-    if not await _has_anybody(tx, rota_id):
+    places = await _count_free(tx, rota_id, limit)
+    if places == 0:
         return 0
-    # The members are locked before the rows are read, so that nobody else hands out what waits for them.
-    await repository_rotas.lock_members(tx, [rota_id])
-    waiting = await repository.lock_oldest_waiting(tx, rota_id, limit)
-    matches = await repository.find_rule_matches(tx, ids_of(waiting))
-    requests = [_request(assignment, matches.get(assignment.subject_id)) for assignment in waiting]
+    oldest = await _lock_oldest(tx, rota_id, places)
+    matches = await repository.find_rule_matches(tx, ids_of(oldest))
+    requests = [_request(assignment, matches.get(assignment.subject_id)) for assignment in oldest]
     table = await open_table(tx, requests)
     rulings = _rule_until_nobody_is_left(table, requests)
     if rulings:
@@ -51,10 +52,19 @@ async def serve_waiting(tx: Tx, rota_id: UUID, limit: int = BATCH) -> int:
     return len(rulings)
 
 
-async def _has_anybody(tx: Tx, rota_id: UUID) -> bool:
+async def _count_free(tx: Tx, rota_id: UUID, most: int) -> int:
     # Looked up without a lock each second of a night, when arrivals must not wait for a look that finds nobody.
     rosters = await open_rosters(tx, [rota_id], await load_colleagues(tx), Batch(), is_locked=False)
-    return any(roster.has_anybody() for roster in rosters.values())
+    return sum(roster.count_free(most) for roster in rosters.values())
+
+
+async def _lock_oldest(tx: Tx, rota_id: UUID, limit: int) -> list[Assignment]:
+    # The order of locks wants the subjects before the members, and only who holds the members may say who is the
+    # oldest: so those who look it are locked first, and asked again when the members are held.
+    locked = await lock_subjects(tx, await repository.find_oldest_waiting(tx, rota_id, limit))
+    await repository_rotas.lock_members(tx, [rota_id])
+    still_waiting = await repository.lock_oldest_waiting(tx, rota_id, limit)
+    return list(takewhile(lambda assignment: assignment.subject_id in locked, still_waiting))
 
 
 def _request(assignment: Assignment, rule: RuleMatch | None) -> Request:

@@ -2,18 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import pytest
 
 from switchboard.accounts.models import Caller
-from switchboard.kernel.db import Database
+from switchboard.kernel.db import Database, Tx, recorded_queries
 from switchboard.routing import repository_rotas, service
 from switchboard.routing.errors import AcceptedAlreadyError
 from switchboard.routing.models import Outcome, RoutingSubject, RuleTarget, Strategy
 from switchboard.routing.rules import create_rule
-from switchboard.routing.waiting import WaitingLoop
+from switchboard.routing.waiting import WaitingLoop, serve_waiting
 from tests.routing.conftest import make_rota, make_subjects, names_of
 
 CONNECTIONS = 4
@@ -119,3 +119,29 @@ async def test_of_those_who_accept_at_once_one_wins(
     [winner] = [answer for answer in answers if answer != "late"]
     assert next(caller.name for caller in team if caller.user_id == assignment.owner_id) == winner
     assert accepted == 1
+
+
+async def test_every_change_locks_lead_then_assignment_then_rota(
+    database: Database, workspace_id: UUID, team: list[Caller]
+) -> None:
+    """Signals that join a lead hold it while they wait for the rota: nobody may hold the rota and wait for a lead."""
+    rota_id = await make_rota(database, workspace_id, "Solo", team[:1], capacity=1)
+    first, waits = await route_at_once(database, workspace_id, [make_subjects(2)])
+    ids = [first.subject_id]
+    changes: list[Callable[[Tx], Awaitable[object]]] = [
+        lambda tx: service.hand_on(tx, ids, trigger="late"),
+        lambda tx: service.assign(tx, ids, rota_id=rota_id, accept_within=None, trigger="again"),
+        lambda tx: service.release(tx, ids),
+        lambda tx: serve_waiting(tx, rota_id),
+        lambda tx: service.accept(tx, team[0], waits.subject_id),
+    ]
+    expected = ["app.lead", "app.assignment", "app.rota_member"]
+    for change in changes:
+        async with database.transaction(workspace_id) as tx:
+            with recorded_queries() as statements:
+                await change(tx)
+        locked = [
+            table for text in statements if "FOR UPDATE" in text for table in expected if f"FROM {table} " in text
+        ]
+        assert list(dict.fromkeys(locked))[:2] == expected[:2]
+        assert list(dict.fromkeys(locked)) == expected[: len(set(locked))]

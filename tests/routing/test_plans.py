@@ -23,6 +23,7 @@ QUERIES: dict[str, tuple[Query, str]] = {
     "find_former_owners": (lambda tx, id_: repository.find_former_owners(tx, [id_], []), "assignment_by_contact"),
     "find_waiting_rotas": (lambda tx, id_: repository.find_waiting_rotas(tx, [id_], []), "assignment_waiting"),
     "count_waiting": (lambda tx, id_: repository.count_waiting(tx, [id_], 100), "assignment_waiting"),
+    "find_oldest_waiting": (lambda tx, id_: repository.find_oldest_waiting(tx, id_, 200), "assignment_waiting"),
     "lock_oldest_waiting": (lambda tx, id_: repository.lock_oldest_waiting(tx, id_, 200), "assignment_waiting"),
     "list_waiting_rotas": (lambda tx, _: repository.list_waiting_rotas(tx), "assignment_waiting"),
     "adopt_unrouted": (repository.adopt_unrouted, "assignment_waiting"),
