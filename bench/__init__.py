@@ -1,0 +1,1 @@
+"""Benchmarks: each prints its figures with the limits of the machine measured in the same run."""

@@ -1,0 +1,36 @@
+"""The one shape of a figure, and how figures are printed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number. `limits` are what this machine reached in the same run without us, `peers` other systems
+    on the same machine in the same run; `target` is None where none is set."""
+
+    metric: str
+    value: float
+    unit: str
+    better: Literal["higher", "lower"]
+    target: float | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    peers: Mapping[str, float] = field(default_factory=dict)
+
+
+def as_json(figures: Sequence[Figure]) -> str:
+    """One JSON array."""
+    return json.dumps([asdict(figure) for figure in figures], indent=2)
+
+
+def as_text(figures: Sequence[Figure]) -> str:
+    """A line a figure, with its limits indented below."""
+    lines = []
+    for figure in figures:
+        aim = "" if figure.target is None else f"  (target {figure.target:,.10g})"
+        lines.append(f"{figure.metric}: {figure.value:,.10g} {figure.unit}{aim}")
+        lines += [f"    limit  {name}: {value:,.10g}" for name, value in figure.limits.items()]
+        lines += [f"    peer   {name}: {value:,.10g}" for name, value in figure.peers.items()]
+    return "\n".join(lines)
