@@ -20,7 +20,7 @@ from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.embedded import find_running
 from switchboard.kernel.errors import ConfigurationError, NotFoundError
 from switchboard.kernel.events import Hub
-from switchboard.kernel.migrations import connect
+from switchboard.kernel.migrations import connect, require_current
 from switchboard.kernel.settings import Settings, load_settings
 
 Answer = TypeVar("Answer")
@@ -100,8 +100,9 @@ def application_url(settings: Settings) -> str:
 def _reachable_url(settings: Settings) -> str:
     url = application_url(settings)
     # The pool would try for a while and log each failure; a person wants one sentence.
-    with connect(url):
-        return url
+    with connect(url) as connection:
+        require_current(connection)
+    return url
 
 
 def print_json(answer: Any) -> None:  # noqa: ANN401 whatever has a JSON shape
