@@ -1,0 +1,80 @@
+"""`switchboard flow`, as somebody on the server runs it."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import typer
+from psycopg.conninfo import conninfo_to_dict
+from typer.testing import CliRunner, Result
+
+from switchboard.accounts.command_line import Console
+from switchboard.accounts.models import Caller
+from switchboard.entrypoints.assembly import build_hub, subject_kinds
+from switchboard.entrypoints.commands import mount
+from switchboard.kernel.db import Database
+from switchboard.kernel.errors import InvalidError
+from tests.conftest import Urls
+from tests.flows.world import add_contact, add_lead, settle
+
+FLOW = """\
+flow: patience
+title: Patience
+subject: lead
+starts: [lead.created]
+steps:
+  - wait: 2d
+  - set: {stage: qualified}
+"""
+
+
+@pytest.fixture
+def run(urls: Urls, owner: Caller) -> Any:
+    """Run one command in a thread of its own, because it brings its own event loop."""
+    parts = {key: str(value) for key, value in conninfo_to_dict(urls.application).items() if value is not None}
+    environment = {"DATABASE_URL": f"postgresql:///?{urlencode(parts)}", "SWITCHBOARD_HOME": "/nonexistent"}
+    program = typer.Typer()
+    mount(program, ["flow"])
+    console = Console(build_hub, subject_kinds=subject_kinds)
+
+    async def run(*words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, program, ["flow", *words], env=environment, obj=console)
+
+    return run
+
+
+async def test_a_file_becomes_a_flow_that_runs(run: Any, database: Database, owner: Caller, tmp_path: Path) -> None:
+    file = tmp_path / "patience.yaml"
+    file.write_text(FLOW)
+    assert (await run("apply", str(file))).stdout == "patience stands at version 1 and is paused.\n"
+    applied = json.loads((await run("apply", str(file), "--activate", "--json")).stdout)
+    assert (applied["name"], applied["version"], applied["is_active"]) == ("patience", 1, True)
+    async with database.transaction(owner.workspace_id) as tx:
+        lead_id = await add_lead(tx, await add_contact(tx, "ann@x.example"))
+    await settle(database)
+    (going,) = json.loads((await run("runs", "--flow", "patience", "--json")).stdout)
+    assert (going["subject_id"], going["step"], going["phase"]) == (str(lead_id), 0, "waiting")
+    (listed,) = json.loads((await run("list", "--json")).stdout)
+    assert (listed["running"], listed["started"], listed["stopped"]) == (1, 1, {})
+    assert (await run("pause", "patience")).stdout == "patience stands at version 1 and is paused.\n"
+    assert json.loads((await run("activate", "patience", "--json")).stdout)["is_active"] is True
+    assert (await run("runs")).stdout.splitlines()[0].split()[:2] == ["id", "subject_kind"]
+
+
+async def test_a_mistake_names_its_place_and_nothing_is_saved(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "patience.yaml"
+    file.write_text(FLOW.replace("qualified", "qualifed"))
+    refused = await run("apply", str(file))
+    assert isinstance(refused.exception, InvalidError)
+    assert [(problem.line, problem.column) for problem in refused.exception.problems] == [(7, 18)]
+    assert json.loads((await run("list", "--json")).stdout) == []
+
+
+async def test_the_library_is_added_once(run: Any) -> None:
+    added = json.loads((await run("install", "--json")).stdout)
+    assert [flow["name"] for flow in added] == ["speed_to_lead", "welcome", "win_back"]
+    assert json.loads((await run("install", "--json")).stdout) == []
+    assert (await run("list")).stdout.splitlines()[1].split()[:3] == ["speed_to_lead", "False", "1"]

@@ -1,0 +1,97 @@
+"""The hot statements of flows walk their indexes, with many runs in the table."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from switchboard.flows import repository, repository_runs
+from switchboard.flows.models import Tally
+from switchboard.kernel.db import Database, Tx, recorded_queries
+from switchboard.kernel.ids import new_id
+from tests.flows.world import save_active
+
+FLOW = """
+flow: bulk
+title: Bulk
+subject: lead
+starts: [lead.created]
+steps: [wait: 1d, wait: 1d, wait: 1d]
+"""
+
+
+async def fill(tx: Tx) -> UUID:
+    """A flow with 20,000 sleeping runs, of whom ten are due."""
+    flow = await save_active(tx, FLOW)
+    await tx.execute(
+        """
+        INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, step, due_at)
+        SELECT app.uuid7(), %s, %s, 1, 'lead', gen_random_uuid(), gen_random_uuid(), n %% 3,
+               app.now() + CASE WHEN n <= 10 THEN interval '-1 minute' ELSE interval '1 day' END
+        FROM generate_series(1, 20000) AS n
+        """,
+        (tx.workspace_id, flow.id),
+    )
+    await tx.execute("ANALYZE app.run")
+    return flow.id
+
+
+async def plan(tx: Tx, statement: str, params: object) -> str:
+    rows = await tx.fetch_tuples(f"EXPLAIN {statement}", params)  # type: ignore[arg-type]
+    return "\n".join(row[0] for row in rows)
+
+
+async def test_claiming_walks_the_due_index_and_nothing_else(database: Database, workspace_id: UUID) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await fill(tx)
+        with recorded_queries() as statements:
+            assert len(await repository_runs.claim_due(tx, 500)) == 10
+        explained = await plan(tx, statements[0], (500,))
+    assert "Index Scan using run_due on run" in explained
+    assert "Seq Scan" not in explained
+
+
+@pytest.mark.parametrize("ids", [1, 200])
+async def test_an_event_finds_its_runs_by_subject_and_contact(database: Database, workspace_id: UUID, ids: int) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await fill(tx)
+        leads, contacts = [uuid4() for _ in range(ids)], [uuid4() for _ in range(ids)]
+        with recorded_queries() as statements:
+            assert await repository_runs.find_about(tx, leads, contacts) == []
+        explained = await plan(tx, statements[0], {"workspace": workspace_id, "leads": leads, "contacts": contacts})
+    assert "run_by_subject" in explained
+    assert "run_by_contact" in explained
+    assert "Seq Scan" not in explained
+
+
+async def test_a_steps_people_are_counted_and_listed_by_the_step_index(database: Database, workspace_id: UUID) -> None:
+    async with database.transaction(workspace_id) as tx:
+        flow_id = await fill(tx)
+        assert await repository_runs.count_at_steps(tx, (flow_id, 1), 1_000) == {0: 1_000, 1: 1_000, 2: 1_000}
+        with recorded_queries() as statements:
+            first = await repository_runs.list_standing(tx, (flow_id, 1), 1, None, 50)
+            second = await repository_runs.list_standing(tx, (flow_id, 1), 1, first[-1].id, 50)
+        given = {
+            "workspace": workspace_id,
+            "flow": flow_id,
+            "version": 1,
+            "step": 1,
+            "after": first[-1].id,
+            "limit": 50,
+        }
+        explained = await plan(tx, statements[1], given)
+    assert len({run.id for run in (*first, *second)}) == 100
+    assert "run_by_step" in explained
+    assert "Sort" not in explained
+
+
+async def test_folding_keeps_the_sums_and_leaves_one_row_of_each(database: Database, workspace_id: UUID) -> None:
+    flow_id = new_id()
+    async with database.transaction(workspace_id) as tx:
+        for _ in range(20):
+            await repository.insert_tallies(tx, (flow_id, 1), [Tally(-1, "started", 2), Tally(0, "passed", 1)])
+        before = await repository.list_step_tallies(tx, (flow_id, 1))
+        await repository.fold_tallies(tx, flow_id, timedelta(days=40))
+        assert await repository.list_step_tallies(tx, (flow_id, 1)) == before
+        assert before == [Tally(-1, "started", 40), Tally(0, "passed", 20)]
+        assert await tx.fetch_value("SELECT count(*) FROM app.flow_tally") == 2
