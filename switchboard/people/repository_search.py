@@ -40,8 +40,12 @@ async def upsert_words(tx: Tx, words: Mapping[UUID, str]) -> None:
 async def find_by_words(tx: Tx, words: Collection[str], before: UUID | None, limit: int) -> list[UUID]:
     """Contacts that have a word beginning with each of these, newest first."""
     query = " & ".join(f"'{word}':*" for word in words)
-    # Says what is searched for; no table is read.
-    await tx.execute("SELECT set_config('app.search_words', %s, true)", (query,))
+    # Says what is searched for, and that the plan of another search will not do: a frequent word is best found by
+    # walking the newest contacts, a rare one by its index. No table is read.
+    await tx.execute(
+        "SELECT set_config('app.search_words', %s, true), set_config('plan_cache_mode', 'force_custom_plan', true)",
+        (query,),
+    )
     # The policy of contact_search does the search by its indexes; contacts merged away are left out by primary key.
     rows = await tx.fetch_tuples(
         """
