@@ -1,11 +1,15 @@
 """Putting a process together: which room hears which events, which pages there are, and which loops run."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from starlette.routing import Route
 
 from switchboard.accounts import pages as accounts_pages
 from switchboard.accounts.models import Caller
+from switchboard.delivery import wiring as delivery_wiring
+from switchboard.delivery.holder import MessageHolder
+from switchboard.delivery.models import LeadFacts
 from switchboard.flows import pages as flows_pages
 from switchboard.flows import wiring as flows_wiring
 from switchboard.flows.contacts import ContactKind, RunHolder
@@ -64,7 +68,7 @@ def page_routes() -> list[Route]:
 
 def contact_holders() -> Sequence[ContactHolder]:
     """The rooms that hold rows of a contact, which a merge moves and an undo moves back."""
-    return (LeadHolder(), AssignmentHolder(), RunHolder(), ConversationHolder())
+    return (LeadHolder(), AssignmentHolder(), RunHolder(), ConversationHolder(), MessageHolder())
 
 
 def subject_kinds() -> SubjectKinds:
@@ -73,13 +77,19 @@ def subject_kinds() -> SubjectKinds:
     return {kind.kind: kind for kind in kinds}
 
 
+async def load_letter_facts(tx: Tx, lead_ids: Sequence[UUID]) -> Mapping[UUID, LeadFacts]:
+    """What letters may say of these leads."""
+    return {lead_id: facts.values for lead_id, facts in (await LeadKind().load_facts(tx, lead_ids)).items()}
+
+
 def build_loops(settings: Settings, database: Database) -> list[Loop]:
     """Every queue of one process, in the order of a signal's life."""
     handlers = {**intake_wiring.job_handlers(), **inbox_wiring.job_handlers(settings)}
     jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, **handlers})
-    mail = MailListener(database, host=settings.smtp_in_host, port=settings.inbound_port, domain=settings.mail_domain)
+    mail = MailListener.from_settings(settings, database)
     steps = StepLoop(database, subject_kinds(), public_url=settings.public_url)
-    return [RecognitionLoop(database), WaitingLoop(database), steps, jobs, mail]
+    sending = delivery_wiring.build_loops(settings, database, load_letter_facts)
+    return [RecognitionLoop(database), WaitingLoop(database), steps, *sending, jobs, mail]
 
 
 async def shell_counts(tx: Tx, _caller: Caller) -> Mapping[str, int]:

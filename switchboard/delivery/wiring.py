@@ -1,0 +1,16 @@
+"""What delivery brings into a process: its loops, with the channels that the settings choose."""
+
+from switchboard.delivery.channels.registry import build_channels
+from switchboard.delivery.letters import Letterhead
+from switchboard.delivery.models import LoadLeadFacts
+from switchboard.delivery.outbox import OutboxLoop, ReaperLoop
+from switchboard.kernel.db import Database
+from switchboard.kernel.queues import Loop
+from switchboard.kernel.settings import Settings
+
+
+def build_loops(settings: Settings, database: Database, load_lead_facts: LoadLeadFacts) -> list[Loop]:
+    """The outbox and its reaper; raises ConfigurationError when links cannot be signed."""
+    letterhead = Letterhead.of(settings)
+    outbox = OutboxLoop(database, build_channels(settings, database), letterhead, load_lead_facts)
+    return [outbox, ReaperLoop(database)]

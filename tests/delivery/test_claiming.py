@@ -1,0 +1,225 @@
+"""The gate at the last moment: what changed between queueing and sending counts."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from switchboard.accounts.models import Caller
+from switchboard.accounts.service import get_workspace, update_workspace
+from switchboard.delivery import service
+from switchboard.delivery.models import Draft
+from switchboard.kernel.db import Database, recorded_queries
+from switchboard.kernel.events import SYSTEM
+from switchboard.people import service as people
+from switchboard.people.models import Sighting
+from tests.conftest import Urls, move_clock
+from tests.delivery.letters import make_contact
+from tests.delivery.sending import Outbox, event_kinds, load, outbox_rows, queue, states
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+async def move_to(database: Database, urls: Urls, hour: int, *, days: int = 0) -> datetime:
+    """Make it that hour in Berlin, some days after today, and return the instant."""
+    await move_clock(urls, "0")
+    async with database.directory() as tx:
+        now = await tx.now()
+    local = now.astimezone(BERLIN)
+    wanted = local.replace(hour=hour, minute=0, second=0, microsecond=0) + timedelta(days=days + 1)
+    await move_clock(urls, f"{(wanted - now).total_seconds()} seconds")
+    return wanted
+
+
+def letter(contact_id: UUID, subject: str = "Hello", **more: object) -> Draft:
+    return replace(Draft(purpose="marketing", contact_id=contact_id, subject=subject, text="Text"), **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def ann(database: Database, workspace_id: UUID, urls: Urls) -> UUID:
+    """A contact; it is noon in Berlin."""
+    await move_to(database, urls, 12)
+    return await make_contact(database, workspace_id, "ann@x.example")
+
+
+async def test_an_opt_out_after_queueing_keeps_the_message_back(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    (message_id,) = await queue(database, workspace_id, letter(ann))
+    async with database.transaction(workspace_id) as tx:
+        await people.opt_out(tx, ann, SYSTEM, "told us on the phone")
+    outbox = Outbox(database)
+    await outbox.run()
+    assert outbox.channel.envelopes == []
+    assert await states(database, workspace_id, [message_id]) == [("dropped", "opted_out")]
+    assert await event_kinds(database, workspace_id, message_id) == ["message.queued", "message.dropped"]
+    assert await outbox_rows(database) == 0
+
+
+async def test_a_suppressed_address_of_another_channel_counts_too(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await people.recognise(tx, [Sighting(email="ann@x.example", phone="+4915112345678")], "DE")
+        await service.suppress(tx, "phone", "+4915112345678", "complained", None)
+    (message_id,) = await queue(database, workspace_id, letter(ann))
+    outbox = Outbox(database)
+    await outbox.run()
+    message = await load(database, workspace_id, message_id)
+    assert outbox.channel.envelopes == []
+    assert (message.state, message.reason) == ("dropped", "suppressed")
+    assert message.detail == "+4915112345678 is on the suppression list because they reported a message as spam."
+
+
+@pytest.mark.parametrize("purpose", ["marketing", "transactional", "reply"])
+async def test_nothing_ever_goes_to_a_suppressed_address(
+    database: Database, workspace_id: UUID, ann: UUID, purpose: str, agent: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await service.suppress(tx, "email", "old@x.example", "bounced", None)
+    drafts = [letter(ann, purpose=purpose, address="old@x.example", is_urgent=True, created_by=agent.user_id)]
+    (message_id,) = await queue(database, workspace_id, *drafts)
+    outbox = Outbox(database)
+    await outbox.run()
+    assert outbox.channel.envelopes == []
+    expected = "held" if purpose == "reply" else "dropped"
+    assert await states(database, workspace_id, [message_id]) == [(expected, "suppressed")]
+
+
+async def test_a_refusal_of_advertising_keeps_back_advertising_only(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await people.recognise(tx, [Sighting(email="ann@x.example", consent=False, consent_text="No")], "DE")
+    ids = await queue(database, workspace_id, letter(ann), letter(ann, purpose="transactional"))
+    await Outbox(database).run()
+    assert await states(database, workspace_id, ids) == [("dropped", "consent_refused"), ("sent", None)]
+
+
+async def test_at_night_a_letter_waits_for_the_contacts_morning_and_then_goes(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    await move_to(database, urls, 22)
+    ids = await queue(database, workspace_id, letter(ann), letter(ann, "Now", is_urgent=True))
+    outbox = Outbox(database)
+    await outbox.run()
+    message = await load(database, workspace_id, ids[0])
+    assert outbox.subjects == ["Now"]
+    assert (message.state, message.reason) == ("queued", "quiet_hours")
+    assert message.detail is not None
+    assert "it goes out at 08:00" in message.detail
+    assert "(Europe/Berlin, the workspace's, since the contact's is not known)" in message.detail
+    assert await event_kinds(database, workspace_id, ids[0]) == ["message.queued", "message.deferred"]
+    await move_to(database, urls, 7, days=1)
+    await outbox.run()
+    assert outbox.subjects == ["Now"]
+    await move_to(database, urls, 9, days=1)
+    await outbox.run()
+    assert outbox.subjects == ["Now", "Hello"]
+
+
+async def test_the_contacts_own_zone_decides_about_the_night(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await people.recognise(tx, [Sighting(email="tomo@x.example", time_zone="Asia/Tokyo", name="Tomo")], "DE")
+        tomo = await people.find_contact_by_email(tx, "tomo@x.example")
+    assert tomo is not None
+    await move_to(database, urls, 15)
+    ids = await queue(database, workspace_id, letter(tomo), letter(ann))
+    await Outbox(database).run()
+    assert await states(database, workspace_id, ids) == [("queued", "quiet_hours"), ("sent", None)]
+
+
+async def test_the_cap_counts_over_all_flows_also_within_one_batch(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    bob = await make_contact(database, workspace_id, "bob@x.example", "Bob")
+    ids = await queue(database, workspace_id, *[letter(ann, str(number)) for number in range(5)], letter(bob, "Bob's"))
+    outbox = Outbox(database)
+    await outbox.run()
+    assert sorted(outbox.subjects) == ["0", "1", "2", "Bob's"]
+    assert await states(database, workspace_id, ids[3:5]) == [("queued", "frequency_cap")] * 2
+    await move_to(database, urls, 13, days=7)
+    await outbox.run()
+    assert sorted(outbox.subjects) == ["0", "1", "2", "3", "4", "Bob's"]
+
+
+async def test_the_cap_holds_while_two_processes_send(database: Database, workspace_id: UUID, ann: UUID) -> None:
+    contacts = [
+        await make_contact(database, workspace_id, f"c{number}@x.example", f"C {number}") for number in range(8)
+    ]
+    drafts = [letter(contact) for contact in contacts for _ in range(10)]
+    ids = await queue(database, workspace_id, *drafts)
+    first, second = Outbox(database), Outbox(database)
+    for _ in range(3):
+        await asyncio.gather(first.run(), second.run())
+    found = await states(database, workspace_id, ids)
+    sent_to = [draft.contact_id for draft, state in zip(drafts, found, strict=True) if state == ("sent", None)]
+    assert {contact: sent_to.count(contact) for contact in contacts} == dict.fromkeys(contacts, 3)
+    assert found.count(("queued", "frequency_cap")) == 56
+
+
+async def test_too_late_is_skipped_or_sent_and_says_so(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    noon = await move_to(database, urls, 12)
+    ids = await queue(
+        database,
+        workspace_id,
+        letter(ann, "Skip", not_after=noon + timedelta(minutes=5)),
+        letter(ann, "Send", not_after=noon + timedelta(minutes=5), when_late="send"),
+    )
+    await move_to(database, urls, 13)
+    outbox = Outbox(database)
+    await outbox.run()
+    assert outbox.subjects == ["Send"]
+    assert await states(database, workspace_id, ids) == [("dropped", "too_late"), ("sent", "allowed_late")]
+
+
+async def test_a_workspace_without_quiet_hours_sends_at_night(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        workspace = await get_workspace(tx)
+        await update_workspace(tx, owner, replace(workspace, quiet_end=workspace.quiet_start))
+    await move_to(database, urls, 23)
+    (message_id,) = await queue(database, workspace_id, letter(ann))
+    await Outbox(database).run()
+    assert await states(database, workspace_id, [message_id]) == [("sent", None)]
+
+
+async def test_what_was_dropped_can_be_sent_once_its_reason_is_gone(
+    database: Database, workspace_id: UUID, ann: UUID, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await service.suppress(tx, "email", "ann@x.example", "manual", None)
+    (message_id,) = await queue(database, workspace_id, letter(ann))
+    outbox = Outbox(database)
+    await outbox.run()
+    async with database.transaction(workspace_id) as tx:
+        await service.send_again(tx, owner, message_id)
+    await outbox.run()
+    assert await states(database, workspace_id, [message_id]) == [("dropped", "suppressed")]
+    async with database.transaction(workspace_id) as tx:
+        await service.unsuppress(tx, owner, "email", "ann@x.example", "they asked us to write again")
+        await service.send_again(tx, owner, message_id)
+    await outbox.run()
+    assert outbox.subjects == ["Hello"]
+
+
+async def test_the_statements_of_a_batch_do_not_grow_with_it(database: Database, workspace_id: UUID, ann: UUID) -> None:
+    counts = []
+    for size in (2, 10):
+        contacts = [await make_contact(database, workspace_id, f"{size}-{n}@x.example", f"N {n}") for n in range(size)]
+        await queue(database, workspace_id, *[letter(contact) for contact in contacts])
+        outbox = Outbox(database)
+        with recorded_queries() as statements:
+            await outbox.loop.tick()
+        counts.append(len(statements))
+        await outbox.run()
+    assert abs(counts[1] - counts[0]) <= 9
+    assert counts[1] <= 40
