@@ -8,6 +8,7 @@ import typer
 # Name on the command line -> the room's module, and the line of help.
 GROUPS = {
     "flow": ("switchboard.flows.commands", "What happens next, and who is in the middle of it."),
+    "inbox": ("switchboard.inbox.commands", "What contacts wrote, and where mail comes in."),
     "lead": ("switchboard.leads.commands", "People who asked, and who answers them."),
     "contact": ("switchboard.people.commands", "People: whom signals are about."),
     "rota": ("switchboard.routing.commands", "Who is on, when."),

@@ -17,8 +17,9 @@ from switchboard.inbox.errors import MailTooLargeError, RecipientNotFoundError
 from switchboard.inbox.parsing import MAX_MAIL_BYTES
 from switchboard.inbox.receiving import get_workspace_of, receive_for_all
 from switchboard.kernel.db import Database
-from switchboard.kernel.errors import UnavailableError
+from switchboard.kernel.errors import ConfigurationError, Problem, UnavailableError
 from switchboard.kernel.queues import Tick
+from switchboard.kernel.settings import Settings
 
 QUEUE = "smtp-in"
 # Covers a whole DATA command, whose clock the library starts once.
@@ -39,6 +40,19 @@ BUSY = b"421 4.3.2 Too many connections, try again later\r\n"
 log = structlog.get_logger()
 
 
+def load_tls(settings: Settings) -> ssl.SSLContext | None:
+    """What STARTTLS is offered with; None without a certificate. Raises ConfigurationError for one that is none."""
+    if settings.smtp_in_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.smtp_in_certificate, settings.smtp_in_key)
+    except (OSError, ssl.SSLError) as error:
+        problem = Problem("SMTP_IN_CERTIFICATE", f"the certificate and its key cannot be used: {error.strerror}")
+        raise ConfigurationError("The settings cannot be used as they are.", problems=[problem]) from error
+    return context
+
+
 class MailListener:
     """The loop `smtp-in`. `port` 0 takes a free one; `bound_port` says which. With `tls` it offers STARTTLS."""
 
@@ -52,6 +66,17 @@ class MailListener:
         self._server: asyncio.Server | None = None
         self._open: set[_Connection] = set()
         self._has_complained = False
+
+    @classmethod
+    def from_settings(cls, settings: Settings, database: Database) -> "MailListener":
+        """The listener of a worker; raises ConfigurationError for a certificate that cannot be used."""
+        return cls(
+            database,
+            host=settings.smtp_in_host,
+            port=settings.inbound_port,
+            domain=settings.mail_domain,
+            tls=load_tls(settings),
+        )
 
     @property
     def bound_port(self) -> int:

@@ -93,7 +93,11 @@ async def _keep_automatic(tx: Tx, read: _Read) -> UUID:
 
 async def _keep_written(tx: Tx, read: _Read, public_url: str) -> UUID:
     contact_id = await _find_contact(tx, read) or await _recognise(tx, read.sender)
+    # First of all locks, as everywhere: a merge that runs beside this ends before or begins after.
+    await people.lock_contact(tx, contact_id)
     reply, _ = fold_quoted(read.parsed.text)
+    if words := find_opt_out(reply, read.parsed.subject):
+        await people.opt_out(tx, contact_id, Actor("contact", contact_id), f"wrote “{words}” by e-mail")
     lead_id, owner_id = await _find_lead(tx, read.answered, contact_id)
     incoming = Incoming(
         contact_id=contact_id,
@@ -106,8 +110,6 @@ async def _keep_written(tx: Tx, read: _Read, public_url: str) -> UUID:
     conversation = await repository.receive(tx, new_id(), incoming)
     message_id = await _record(tx, read, contact_id, conversation)
     await _tell_replied(tx, conversation, message_id)
-    if words := find_opt_out(reply, read.parsed.subject):
-        await people.opt_out(tx, contact_id, Actor("contact", contact_id), f"wrote “{words}” by e-mail")
     contact = (await people.load_contacts(tx, [contact_id]))[contact_id]
     await wake_owner(tx, conversation, message_id, who=contact.title, public_url=public_url)
     return message_id

@@ -68,6 +68,14 @@ class Settings(BaseModel):
     smtp_in_port: int = Field(
         default=0, alias="SMTP_IN_PORT", ge=0, le=65535, description="Port for incoming mail; 0 is PORT + 25."
     )
+    smtp_in_certificate: Path | None = Field(
+        default=None,
+        alias="SMTP_IN_CERTIFICATE",
+        description="PEM file with the certificate chain for incoming mail; with it STARTTLS is offered.",
+    )
+    smtp_in_key: Path | None = Field(
+        default=None, alias="SMTP_IN_KEY", description="PEM file with the private key of SMTP_IN_CERTIFICATE."
+    )
     mail_domain: str = Field(
         default="switchboard.localhost", alias="MAIL_DOMAIN", description="Domain of reply addresses and Message-IDs."
     )
@@ -169,6 +177,9 @@ def _missing_together(settings: Settings) -> list[Problem]:
         problems.append(Problem("SMTP_HOST", "missing: EMAIL_PROVIDER=smtp needs the name of the SMTP server"))
     if settings.smtp_user and settings.smtp_password is None:
         problems.append(Problem("SMTP_PASSWORD", "missing: SMTP_USER is set, so its password is needed"))
+    if (settings.smtp_in_certificate is None) != (settings.smtp_in_key is None):
+        missing = "SMTP_IN_KEY" if settings.smtp_in_key is None else "SMTP_IN_CERTIFICATE"
+        problems.append(Problem(missing, "missing: a certificate and its key are needed together"))
     if settings.database_owner_url is not None and settings.database_url is None:
         problems.append(
             Problem("DATABASE_URL", "missing: DATABASE_OWNER_URL is set, so the application's role is needed")

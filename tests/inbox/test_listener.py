@@ -2,16 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 
 import aiosmtplib
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from switchboard.accounts.models import Caller
 from switchboard.inbox import listener as listening
 from switchboard.inbox.listener import MailListener
 from switchboard.kernel.db import Database
+from switchboard.kernel.errors import ConfigurationError
 from switchboard.kernel.events import Hub
+from switchboard.kernel.settings import load_settings
 from tests.inbox.conftest import Team, make_mail, run_jobs
 
 HOST = "127.0.0.1"
@@ -179,3 +188,48 @@ async def test_a_line_without_end_is_cut_off(
     with pytest.raises(aiosmtplib.SMTPServerDisconnected):
         await client.sendmail("ann@x.example", [team.address], f"Subject: x\r\n\r\n{'x' * 500_000}")
     assert await team.outcomes() == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for this machine and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    made = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(made).not_valid_after(made + timedelta(days=36_500))
+    path = tmp_path_factory.mktemp("tls") / "mail.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    return path
+
+
+async def test_with_a_certificate_the_connection_can_be_encrypted(team: Team, certificate: Path) -> None:
+    values = {"SMTP_IN_CERTIFICATE": str(certificate), "SMTP_IN_KEY": str(certificate)}
+    tls = listening.load_tls(load_settings(values))
+    listener = MailListener(team.database, host=HOST, port=0, domain="switchboard.localhost", tls=tls)
+    await listener.tick()
+    async with aiosmtplib.SMTP(
+        hostname=HOST, port=listener.bound_port, start_tls=True, validate_certs=False, timeout=10
+    ) as client:
+        assert client.get_transport_info("cipher") is not None
+        await send(client, make_mail(), to=[team.address])
+    await listener.close()
+    assert len(await team.outcomes()) == 1
+
+
+async def test_without_one_it_is_not_offered(client: aiosmtplib.SMTP) -> None:
+    await client.ehlo()
+    assert not client.supports_extension("starttls")
+    assert not client.supports_extension("auth")
+
+
+def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "not.pem"
+    file.write_text("nothing")
+    with pytest.raises(ConfigurationError) as wrong:
+        listening.load_tls(load_settings({"SMTP_IN_CERTIFICATE": str(file), "SMTP_IN_KEY": str(file)}))
+    assert wrong.value.problems[0].field == "SMTP_IN_CERTIFICATE"
+    with pytest.raises(ConfigurationError) as missing:
+        load_settings({"SMTP_IN_CERTIFICATE": str(file)})
+    assert [problem.field for problem in missing.value.problems] == ["SMTP_IN_KEY"]
