@@ -1,9 +1,11 @@
 """A file from upload to report: columns, preview, slices, failures, cancelling."""
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from uuid import UUID
 
 import pytest
+from openpyxl import Workbook
 
 from switchboard.accounts.errors import RoleForbidsError
 from switchboard.accounts.models import Caller
@@ -241,3 +243,20 @@ async def test_only_admins_import_and_strangers_see_nothing(
             with pytest.raises(ImportMissingError):
                 await change(tx, stranger, import_id)
         assert await importing.list_imports(tx, stranger) == []
+
+
+async def test_a_workbook_is_imported_like_a_table(database: Database, source: Source, owner: Caller) -> None:
+    book = Workbook()
+    book.active.append(["Vorname", "Nachname", "E-Mail", "Betrag"])
+    book.active.append(["Ann", "Lee", "ann@x.example", 1250.5])
+    book.active.append(["Bob", "Ray", "bob@x.example", None])
+    content = io.BytesIO()
+    book.save(content)
+    async with database.transaction(source.workspace_id) as tx:
+        import_id = (await importing.upload(tx, owner, source.id, "leads.xlsx", _parts(content.getvalue()))).id
+    import_ = await _run(database, owner, import_id)
+    assert (import_.state, import_.rows_new, import_.rows_failed, import_.encoding) == ("done", 2, 0, None)
+    async with database.transaction(source.workspace_id) as tx:
+        names = await tx.fetch_tuples("SELECT name FROM app.contact ORDER BY name")
+        values = await tx.fetch_tuples("SELECT value_minor FROM app.lead ORDER BY value_minor NULLS LAST")
+    assert (names, values) == ([("Ann Lee",), ("Bob Ray",)], [(125_050,), (None,)])

@@ -1,0 +1,97 @@
+"""`switchboard source`, `signal` and `import`, as somebody on the server runs them."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import typer
+from psycopg.conninfo import conninfo_to_dict
+from typer.testing import CliRunner, Result
+
+from switchboard.accounts.command_line import Console
+from switchboard.accounts.models import Caller
+from switchboard.entrypoints.assembly import build_hub
+from switchboard.entrypoints.commands import mount
+from switchboard.intake.recognition import RecognitionLoop
+from switchboard.intake.wiring import job_handlers
+from switchboard.kernel.db import Database
+from switchboard.kernel.errors import NotFoundError
+from switchboard.kernel.jobs import JobLoop
+from switchboard.kernel.queues import Worker
+from tests.conftest import Urls
+from tests.intake.conftest import recognise_all
+
+Run = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+def run(urls: Urls, owner: Caller) -> Run:
+    """Run one command in a thread of its own, because it brings its own event loop."""
+    parts = {key: str(value) for key, value in conninfo_to_dict(urls.application).items() if value is not None}
+    environment = {
+        "DATABASE_URL": f"postgresql:///?{urlencode(parts)}",
+        "SWITCHBOARD_HOME": "/nonexistent",
+        "APP_URL": "https://sb.example",
+    }
+    program = typer.Typer()
+    mount(program, ["source", "signal", "import"])
+
+    async def run(*words: str) -> Result:
+        invoke = CliRunner().invoke
+        return await asyncio.to_thread(invoke, program, list(words), env=environment, obj=Console(build_hub))
+
+    return run
+
+
+async def test_a_source_is_made_listed_and_tested(run: Run, database: Database) -> None:
+    made = json.loads((await run("source", "create", "--name", "Site", "--format", "webform", "--json")).stdout)
+    assert made["url"] == f"https://sb.example/in/{made['token']}"
+    assert (made["name"], made["format"], made["is_paused"]) == ("Site", "webform", False)
+    assert json.loads((await run("source", "list", "--json")).stdout) == [made]
+    sent = json.loads((await run("source", "test", "site", "--json")).stdout)
+    await recognise_all(database)
+    [signal] = json.loads((await run("signal", "list", "--source", "Site", "--json")).stdout)
+    assert (signal["id"], signal["outcome"]) == (sent["signal_id"], "opened")
+
+
+async def test_an_unknown_source_is_named(run: Run) -> None:
+    for words in (("source", "test", "Nowhere"), ("signal", "list", "--source", "Nowhere")):
+        refused = await run(*words)
+        assert isinstance(refused.exception, NotFoundError)
+        assert "Nowhere" in str(refused.exception)
+
+
+async def test_a_file_is_imported_and_followed_to_the_end(
+    run: Run, database: Database, urls: Urls, tmp_path: Path
+) -> None:
+    file, mapping = tmp_path / "leads.csv", tmp_path / "mapping.json"
+    file.write_text("Who,Where\nAnn,ann@x.example\nBob,nowhere\n")
+    mapping.write_text('{"name": "Who", "email": "Where"}')
+    await run("source", "create", "--name", "Lists")
+    worker = Worker([RecognitionLoop(database), JobLoop(database, job_handlers())], urls.application)
+    working = asyncio.create_task(worker.run())
+    try:
+        some = await run("import", str(file), "--source", "Lists", "--mapping", str(mapping), "--json")
+        file.write_text("Who,Where\nCid,cid@x.example\n")
+        all_ = await run("import", str(file), "--source", "lists")
+    finally:
+        worker.stop()
+        await working
+    report = json.loads(some.stdout)
+    del report["id"]
+    assert report == {
+        "state": "done", "detail": None, "rows": 2, "new": 1, "updated": 0, "duplicate": 0, "failed": 1,
+    }  # fmt: skip
+    assert (some.exit_code, all_.exit_code) == (1, 0)
+    assert all_.stdout.strip() == "1 new, 0 joined an open lead, 0 twice in the file, 0 not imported."
+
+
+async def test_a_file_that_cannot_be_read_ends_with_one(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text("\n\n")
+    await run("source", "create", "--name", "Lists")
+    refused = await run("import", str(file), "--source", "Lists")
+    assert (refused.exit_code, "The file has no rows" in refused.stdout) == (1, True)
