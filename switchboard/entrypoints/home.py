@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from switchboard.accounts.web import Visit, page
+from switchboard.delivery import service as delivery
 from switchboard.flows import service as flows
 from switchboard.flows.models import FailedRun
 from switchboard.inbox import service as inbox
@@ -19,10 +20,14 @@ from switchboard.leads.numbers import Numbers
 from switchboard.ops import health
 
 ROWS = 6
-MOST_OVERDUE = 100
+MOST_OVERDUE = 99
+# Overdue leads and conversations are counted up to here; beyond it the number would not change what is to be done.
+MOST_COUNTED = 99
+SENDS_OF = timedelta(days=7)
 # A source that used to send and has not for so long may be broken at the other end.
 QUIET_AFTER = timedelta(days=3)
 FORGOTTEN_AFTER = timedelta(days=30)
+_WENT = {"failed": "Could not be sent", "in_doubt": "May not have arrived"}
 _SMALL = ("Nobody", "One person", "Two people", "Three people", "Four people", "Five people", "Six people")
 
 
@@ -34,7 +39,6 @@ class Trouble:
     text: str = field(metadata={"help": "What is wrong."})
     detail: str = field(metadata={"help": "Why, or since when."})
     href: str = field(metadata={"help": "Where to look, or empty."})
-    action: str = field(metadata={"help": "What the link is called."})
     at: datetime | None = field(default=None, metadata={"help": "When it happened, where that is known."})
 
 
@@ -73,7 +77,8 @@ async def show_home(visit: Visit) -> Response:
     unanswered = await listing.list_unanswered(tx, caller, names, ROWS)
     overdue = await inbox.list_overdue(tx, MOST_OVERDUE)
     waiting = await numbers.count_overdue(tx) + len(overdue)
-    sends = _failed_runs(await flows.list_failed_runs(tx, caller, limit=ROWS))
+    runs = await flows.list_failed_runs(tx, caller, limit=ROWS)
+    sends = [*await _failed_sends(visit, now), *_failed_runs(runs, now)]
     parts, is_fresh = await _parts(visit, now)
     figures = await numbers.load_numbers(tx, caller)
     context = HomePage(
@@ -97,6 +102,8 @@ def answer_for(waiting: int, troubles: int) -> str:
     """The answer in one sentence: people first, then what does not work."""
     if waiting:
         who = _SMALL[waiting] if waiting < len(_SMALL) else f"{waiting} people"
+        if waiting >= MOST_COUNTED:
+            who = f"More than {MOST_COUNTED - 1} people"
         return f"{who} {'is' if waiting == 1 else 'are'} waiting longer than they should."
     if troubles:
         return "Nobody is waiting too long, but something needs a look."
@@ -105,7 +112,7 @@ def answer_for(waiting: int, troubles: int) -> str:
 
 async def _parts(visit: Visit, now: datetime) -> tuple[list[Trouble], bool]:
     queues = [
-        Trouble(f"queue-{queue.name}", f"Queue {queue.name}", queue.trouble, "/health/ready", "Health")
+        Trouble(f"queue-{queue.name}", f"Queue {queue.name}", queue.trouble, "/health/ready")
         for queue in await health.check_queues(visit.tx)
         if queue.is_behind
     ]
@@ -119,27 +126,47 @@ async def _parts(visit: Visit, now: datetime) -> tuple[list[Trouble], bool]:
         href = f"/sources/{source.id}"
         if found.failed_count:
             text = f"{source.name} sends what cannot be read"
-            troubles.append(
-                Trouble(f"failed-{source.id}", text, f"{found.failed_count} today", href, "Look", found.last_at)
-            )
+            troubles.append(Trouble(f"failed-{source.id}", text, f"{found.failed_count} today", href, found.last_at))
         elif found.last_at is not None and QUIET_AFTER < now - found.last_at < FORGOTTEN_AFTER:
             text = f"{source.name} has gone quiet"
-            troubles.append(Trouble(f"quiet-{source.id}", text, "last signal", href, "Look", found.last_at))
+            troubles.append(Trouble(f"quiet-{source.id}", text, "last signal", href, found.last_at))
     is_fresh = all(found.last_at is None for found in figures.values())
     return [*queues, *troubles], is_fresh
 
 
-def _failed_runs(runs: Sequence[FailedRun]) -> list[Trouble]:
+async def _failed_sends(visit: Visit, now: datetime) -> list[Trouble]:
+    """Channels that do not send, then what was given up or is in doubt, of the last days."""
+    stops = [
+        Trouble(
+            f"channel-{stop.channel}", f"Nothing goes out by {stop.channel}", stop.detail, "/mailbox", stop.began_at
+        )
+        for stop in await delivery.list_breaks(visit.tx)
+    ]
+    failed = await delivery.list_troubles(visit.tx, states=("failed", "in_doubt"), limit=ROWS)
+    return stops + [
+        Trouble(
+            key=f"message-{message.id}",
+            text=_WENT[message.state],
+            detail=message.detail or message.reason or message.title,
+            href=f"/messages/{message.id}",
+            at=message.created_at,
+        )
+        for message in failed
+        if now - message.created_at < SENDS_OF
+    ]
+
+
+def _failed_runs(runs: Sequence[FailedRun], now: datetime) -> list[Trouble]:
     return [
         Trouble(
             key=f"run-{run.id}",
             text=f"{run.flow_title} could not go on",
             detail=run.reason,
             href=f"/leads/{run.lead_id}" if run.lead_id else f"/flows/{run.flow_id}",
-            action="Open",
             at=run.ended_at,
         )
         for run in runs
+        if now - run.ended_at < SENDS_OF
     ]
 
 

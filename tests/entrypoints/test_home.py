@@ -40,6 +40,7 @@ async def work_every_queue(database: Database) -> None:
         (1, 0, "One person is waiting longer than they should."),
         (2, 1, "Two people are waiting longer than they should."),
         (17, 0, "17 people are waiting longer than they should."),
+        (150, 0, "More than 98 people are waiting longer than they should."),
     ],
 )
 def test_the_answer_is_one_sentence(waiting: int, troubles: int, answer: str) -> None:
@@ -96,6 +97,28 @@ async def test_a_source_that_has_gone_quiet_is_said(
     async with signed_in(app, database, owner) as browser:
         text = (await browser.get("/")).text
     assert "Website has gone quiet" in text
+
+
+async def test_a_send_that_failed_is_said_for_a_week(
+    app: Starlette, database: Database, owner: Caller, urls: Urls
+) -> None:
+    message_id = new_id()
+    async with database.transaction(owner.workspace_id) as tx:
+        await tx.execute(
+            """
+            INSERT INTO app.message (id, workspace_id, direction, channel, purpose, state, reason, detail, address,
+                header_id)
+            VALUES (%s, %s, 'out', 'email', 'reply', 'failed', 'refused', 'The server refused it.', 'a@b.example', 'x')
+            """,
+            (message_id, tx.workspace_id),
+        )
+    async with signed_in(app, database, owner) as browser:
+        text = (await browser.get("/")).text
+        await move_clock(urls, "8 days")
+        later = (await browser.get("/")).text
+    assert f'href="/messages/{message_id}"' in text
+    assert "The server refused it." in text
+    assert "The server refused it." not in later
 
 
 async def test_strangers_see_only_their_own(
