@@ -1,12 +1,15 @@
 """What becomes of a mail that came in."""
 
+import asyncio
 from uuid import UUID, uuid4
 
 import pytest
 
 from switchboard.accounts.models import Caller
 from switchboard.delivery import service as delivery
+from switchboard.entrypoints.assembly import build_hub
 from switchboard.inbox import service
+from switchboard.inbox.receiving import receive_for_all, receive_mail
 from switchboard.kernel.db import Database
 from switchboard.people import service as people
 from tests.conftest import Urls, move_clock
@@ -283,3 +286,32 @@ async def test_the_message_row_names_its_mail(team: Team) -> None:
     assert isinstance(row["message_id"], UUID)
     async with team.database.transaction(team.workspace_id) as tx:
         assert row["message_id"] in await delivery.load_messages(tx, [row["message_id"]])
+
+
+async def test_mail_read_by_two_workers_at_once_is_one_conversation(team: Team, agent: Caller, urls: Urls) -> None:
+    other = Database(urls.application, build_hub(), max_connections=4)
+    await other.open()
+    for number in range(12):
+        sender = f"Ann Xu <{'ANN' if number % 2 else 'ann'}@x.example>"
+        await receive_mail(team.database, make_mail(sender=sender).as_bytes(), "ann@x.example", team.address)
+    await asyncio.gather(*(run_jobs(database) for database in (team.database, other) for _ in range(2)))
+    await other.close()
+    conversation = await team.conversation(agent)
+    assert len(await team.messages(conversation.contact_id)) == 12
+    assert await team.outcomes() == ["received"] * 12
+    assert len(await team.rows("SELECT id FROM app.contact")) == 1
+
+
+async def test_a_mail_to_two_of_our_addresses_is_one_message_read_by_two_workers(team: Team, agent: Caller) -> None:
+    mail = make_mail()
+    mail.add_attachment(b"x", maintype="application", subtype="pdf", filename="a.pdf")
+    _, domain = team.address.split("@")
+    await receive_for_all(team.database, mail.as_bytes(), "ann@x.example", [team.address, f"sales@{domain}"])
+    await asyncio.gather(run_jobs(team.database), run_jobs(team.database))
+    assert sorted(outcome or "" for outcome in await team.outcomes()) in (
+        ["duplicate", "received"],
+        ["received", "received"],
+    )
+    conversation = await team.conversation(agent)
+    assert len(await team.messages(conversation.contact_id)) == 1
+    assert len(await team.rows("SELECT id FROM app.attachment")) == 1
