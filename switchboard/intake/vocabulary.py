@@ -39,7 +39,7 @@ _NAMES: Mapping[str, str] = {
         お問い合わせ内容 留言 сообщение
     """,
     "value": """
-        value dealvalue leadvalue amount dealamount opportunityvalue opportunityamount budget revenue
+        value betrag dealvalue leadvalue amount dealamount opportunityvalue opportunityamount budget revenue
         estimatedvalue expectedrevenue monetaryvalue
     """,
     "value_minor": "valueminor amountcents valuecents amountminor",

@@ -247,7 +247,7 @@ async def test_only_admins_import_and_strangers_see_nothing(
 
 async def test_a_workbook_is_imported_like_a_table(database: Database, source: Source, owner: Caller) -> None:
     book = Workbook()
-    book.active.append(["Vorname", "Nachname", "E-Mail", "Betrag"])
+    book.active.append(["Vorname", "Nachname", "E-Mail", "Budget"])
     book.active.append(["Ann", "Lee", "ann@x.example", 1250.5])
     book.active.append(["Bob", "Ray", "bob@x.example", None])
     content = io.BytesIO()

@@ -16,7 +16,7 @@ from switchboard.kernel.db import Database, Params, Tx
 from tests.conftest import Urls
 from tests.intake.conftest import make_source
 
-ROWS = 20_000
+ROWS = 40_000
 # A whole scan of a partition that holds anything; of an empty one it costs nothing.
 FILLED_SCAN = re.compile(r"Seq Scan on signal\S* \S+ +\(cost=0\.00\.\.(?!0\.00)")
 
@@ -33,13 +33,13 @@ class _Explained(Tx):
 
 
 def _fill(urls: Urls, source: Source, other: Source) -> None:
-    """Many signals, a twentieth of them this source's, one in a hundred failed, and a backlog of rows of a file."""
+    """Many signals, one in two hundred of them this source's, one in a hundred failed, and all of them due."""
     with psycopg.connect(urls.superuser, autocommit=True) as connection:
         values = (source.workspace_id, [source.id, other.id], ROWS)
         connection.execute(
             """
             INSERT INTO app.signal (id, workspace_id, source_id, received_at, payload)
-            SELECT app.uuid7(), %s, (%s::uuid[])[1 + least(n %% 20, 1)], app.now(), '{}'
+            SELECT app.uuid7(), %s, (%s::uuid[])[1 + least(n %% 200, 1)], app.now(), '{}'
             FROM generate_series(1, %s) AS n
             """,
             values,
