@@ -10,7 +10,7 @@ from starlette.routing import Route
 from switchboard.accounts.models import Member
 from switchboard.accounts.web import Visit, page
 from switchboard.kernel.http import path_id
-from switchboard.leads import listing, pages_actions, pages_stages
+from switchboard.leads import listing, pages_actions, pages_export, pages_stages
 from switchboard.leads.list_query import ME, NOBODY, ListQuery, cursor, read_query, resolve
 from switchboard.leads.listing import Column, Names
 from switchboard.leads.models import VIEWS, LeadPage, Stage, View
@@ -62,6 +62,7 @@ class LeadListPage:
     base: str = field(metadata={"help": "Query of the list, with its question mark, for the rows' addresses."})
     list_href: str = field(metadata={"help": "The list without an open item."})
     board_href: str = field(metadata={"help": "The same leads as a board."})
+    export_href: str = field(metadata={"help": "The same leads as a file."})
     newer_href: str = field(metadata={"help": "The page before this one, or empty."})
     older_href: str = field(metadata={"help": "The page after this one, or empty."})
     item: LeadItem | None = field(metadata={"help": "The open lead."})
@@ -112,6 +113,7 @@ async def _list(visit: Visit, lead_id: UUID | None) -> Response:
         base=base,
         list_href=query.href("/leads"),
         board_href=query.href("/leads/board", view="", stage=""),
+        export_href=query.href("/leads/export", before="", after=""),
         newer_href=query.href("/leads", after=str(found.newer_than)) if found.newer_than else "",
         older_href=query.href("/leads", before=str(found.older_than)) if found.older_than else "",
         item=item,
@@ -201,6 +203,7 @@ def _here(visit: Visit) -> str:
 routes = [
     Route("/leads", page(show_list), methods=["GET"]),
     Route("/leads/board", page(show_board), methods=["GET"]),
+    *pages_export.routes,
     Route("/leads/{id}", page(show_lead), methods=["GET"]),
     *pages_actions.routes,
     *pages_stages.routes,

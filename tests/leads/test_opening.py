@@ -1,8 +1,11 @@
 """Enquiries become leads: one open lead a contact, whoever else sees the same contact."""
 
 import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+import pytest
 
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Database
@@ -128,3 +131,28 @@ async def test_after_a_closed_lead_the_next_enquiry_opens_another(
 async def test_an_unknown_stage_of_a_sender_begins_as_new(database: Database, agent: Caller, source_id: UUID) -> None:
     lead = await read(database, agent, await open_lead(database, agent, source_id, stage="Marketing qualified"))
     assert lead.stage == "new"
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_one_batch_makes_of_enquiries_what_single_ones_do(
+    database: Database, agent: Caller, source_id: UUID, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 the same enquiries in every run
+    asked = [
+        {
+            "title": chance.choice(["", "Kitchen", "Bath"]),
+            "value_minor": chance.choice([None, 100, 200]),
+            "currency": chance.choice(["EUR", "usd", "rubbish", None]),
+            "utm": {name: str(chance.random()) for name in chance.sample(["source", "medium", "term"], 2)},
+            "fields": {name: str(chance.random()) for name in chance.sample(["a", "b", "c"], 2)},
+        }
+        for _ in range(5)
+    ]
+    async with database.transaction(agent.workspace_id) as tx:
+        together, apart = await meet(tx, "Ada Byron"), await meet(tx, "Bob Stone")
+        (first, *_) = await service.open_or_join(tx, [enquiry(together, source_id, **each) for each in asked])
+        for each in asked:
+            (second,) = await service.open_or_join(tx, [enquiry(apart, source_id, **each)])
+    leads = [await read(database, agent, lead_id) for lead_id in (first.lead_id, second.lead_id)]
+    shown = [(each.title, each.value_minor, each.currency, each.utm, each.fields, each.signals) for each in leads]
+    assert shown[0] == shown[1]

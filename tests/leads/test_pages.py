@@ -1,5 +1,7 @@
 """The pages of leads in a signed-in browser: who sees what, what each form does, and how many queries a page takes."""
 
+import csv
+import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -250,3 +252,28 @@ async def test_agents_may_not_arrange_the_stages(browser: Browser, database: Dat
     assert (await browser.post("/settings/stages", {"title": "Mine", "kind": "open"})).status_code == 403
     async with database.transaction(agent.workspace_id) as tx:
         assert len(await service.list_stages(tx)) == 6
+
+
+async def test_the_export_holds_every_lead_and_nothing_a_spreadsheet_would_run(
+    browser: Browser, database: Database, agent: Caller, source_id: UUID, lead_id: UUID
+) -> None:
+    await open_lead(database, agent, source_id, "Bob Stone", title='=HYPERLINK("https://evil.example")')
+    await open_lead(database, agent, source_id, "Cid Junk", is_junk=True, junk_reason="Spam")
+    answer = await browser.get("/leads/export")
+    assert answer.headers["content-disposition"] == 'attachment; filename="leads.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["name"] for row in rows] == ["Bob Stone", "Ada Byron"]
+    assert rows[0]["title"] == """'=HYPERLINK("https://evil.example")"""
+    assert (rows[1]["value"], rows[1]["currency"], rows[1]["source"]) == ("2500.00", "EUR", "Website")
+    junk = (await browser.get("/leads/export?view=junk")).text
+    assert "Cid Junk" in junk
+    assert "Ada Byron" not in junk
+
+
+async def test_viewers_and_strangers_export_nothing_of_ours(
+    app: Starlette, database: Database, everybody: Everybody, lead_id: UUID
+) -> None:
+    async with signed_in(app, database, everybody.viewer) as browser:
+        assert (await browser.get("/leads/export")).status_code == 403
+    async with signed_in(app, database, everybody.stranger) as browser:
+        assert len((await browser.get("/leads/export")).text.splitlines()) == 1
