@@ -2,12 +2,13 @@
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
 from switchboard.accounts.command_line import console, print_json, print_rows
 from switchboard.accounts.models import Caller
-from switchboard.flows.models import FlowSummary, StandingRun, StoredFlow
+from switchboard.flows.models import FlowSummary, StandingRun, StepRecord, StoredFlow
 from switchboard.kernel.db import Tx
 
 commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -115,6 +116,23 @@ def list_runs(
         print_json(runs)
     else:
         print_rows(runs, ["id", "subject_kind", "subject_id", "version", "step", "phase", "due_at", "last_error"])
+
+
+@commands.command("history")
+def show_history(
+    ctx: typer.Context, run_id: Annotated[UUID, typer.Argument(help="Id of the run.")], as_json: AsJson = False
+) -> None:
+    """What a run did, step by step."""
+    from switchboard.flows import service  # noqa: PLC0415
+
+    async def work(tx: Tx, caller: Caller) -> list[StepRecord]:
+        return await service.list_history(tx, caller, run_id)
+
+    records = console(ctx).run(work)
+    if as_json:
+        print_json(records)
+    else:
+        print_rows(records, ["revision", "step", "outcome", "detail"])
 
 
 def _tell(flow: StoredFlow, *, as_json: bool) -> None:

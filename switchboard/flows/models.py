@@ -223,7 +223,10 @@ class StandingRun:
 
 @dataclass(frozen=True, slots=True)
 class FailedRun:
-    """A run that could not go on and needs somebody to look."""
+    """A run that could not go on and needs somebody to look.
+
+    `ended_at` is the present for a run that is still tried again.
+    """
 
     id: UUID
     flow_id: UUID

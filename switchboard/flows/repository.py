@@ -61,16 +61,6 @@ async def list_flows(tx: Tx) -> list[StoredFlow]:
     )
 
 
-async def find_flows(tx: Tx, flow_ids: Sequence[UUID]) -> list[StoredFlow]:
-    """These flows."""
-    # By primary key.
-    return await tx.fetch_all(
-        StoredFlow,
-        f"SELECT {_FLOW} FROM app.flow WHERE workspace_id = %s AND id = ANY(%s)",
-        (tx.workspace_id, list(flow_ids)),
-    )
-
-
 async def list_active_versions(tx: Tx) -> list[VersionKey]:
     """The version that new runs take, of each active flow, in the order in which entries are locked."""
     # The prefix of the unique index on workspace and name.

@@ -381,17 +381,21 @@ async def list_of_flow(tx: Tx, flow_id: UUID | None, limit: int) -> list[Standin
 
 
 async def list_failed(tx: Tx, window: timedelta, limit: int) -> list[FailedRun]:
-    """Runs that failed within `window`, newest first."""
-    # By the partial index run_ended_failed, joined to flows by primary key.
+    """Runs that fail and are tried again, and then those that failed for good within `window`, newest first."""
+    # By the partial indexes run_troubled and run_ended_failed, joined to flows by primary key.
     return await tx.fetch_all(
         FailedRun,
         """
-        SELECT e.id, e.flow_id, f.title AS flow_title, e.contact_id, e.lead_id, e.reason, e.ended_at
-        FROM app.run_ended e JOIN app.flow f ON f.id = e.flow_id
-        WHERE e.workspace_id = %s AND e.outcome = 'failed' AND e.ended_at > app.now() - %s
-        ORDER BY e.ended_at DESC LIMIT %s
+        SELECT t.id, t.flow_id, f.title AS flow_title, t.contact_id, t.lead_id, t.reason, t.ended_at FROM (
+            (SELECT id, flow_id, contact_id, lead_id, coalesce(last_error, '') AS reason, app.now() AS ended_at
+             FROM app.run WHERE workspace_id = %(workspace)s AND attempts > 0 ORDER BY id DESC LIMIT %(limit)s)
+            UNION ALL
+            (SELECT id, flow_id, contact_id, lead_id, reason, ended_at FROM app.run_ended
+             WHERE workspace_id = %(workspace)s AND outcome = 'failed' AND ended_at > app.now() - %(window)s
+             ORDER BY ended_at DESC LIMIT %(limit)s)
+        ) AS t JOIN app.flow f ON f.id = t.flow_id ORDER BY t.ended_at DESC, t.id DESC LIMIT %(limit)s
         """,
-        (tx.workspace_id, window, limit),
+        {"workspace": tx.workspace_id, "window": window, "limit": limit},
     )
 
 

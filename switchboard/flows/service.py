@@ -19,6 +19,7 @@ from switchboard.flows.models import (
     FlowSummary,
     SavedVersion,
     StandingRun,
+    StepRecord,
     StoredFlow,
     Tally,
     Version,
@@ -38,6 +39,7 @@ from switchboard.routing import service as routing
 
 MOST_COUNTED = 1_000
 MOST_VERSIONS_LISTED = 50
+MOST_RECORDS = 1_000
 PAGE_ROWS = 50
 WINDOW = timedelta(days=30)
 
@@ -198,8 +200,14 @@ async def list_runs(
     return await repository_runs.list_of_flow(tx, flow_id, limit)
 
 
+async def list_history(tx: Tx, caller: Caller, run_id: UUID) -> list[StepRecord]:
+    """What a run did, step by step; empty for one that is unknown."""
+    caller.require("viewer")
+    return await repository_runs.list_history(tx, run_id, MOST_RECORDS)
+
+
 async def list_failed_runs(tx: Tx, caller: Caller, *, limit: int = 10) -> list[FailedRun]:
-    """Runs of the last 30 days that could not go on, newest first: somebody should look."""
+    """Runs that cannot go on, or could not within the last 30 days, newest first: somebody should look."""
     caller.require("viewer")
     return await repository_runs.list_failed(tx, WINDOW, limit)
 

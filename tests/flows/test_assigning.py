@@ -230,6 +230,9 @@ async def test_a_rota_that_is_gone_is_named_and_the_run_fails_after_ten_tries(
         lead_id = await add_lead(tx, await add_contact(tx, "ann@x.example"))
         await tx.execute("UPDATE app.rota SET archived_at = app.now()")
     await settle(database)
+    async with database.transaction(workspace_id) as tx:
+        (retried,) = await service.list_failed_runs(tx, owner)
+        assert (retried.lead_id, retried.reason[:17]) == (lead_id, "There is no rota ")
     for hours in range(1, 20):
         await move_clock(urls, f"{hours * 2} hours")
         await settle(database)

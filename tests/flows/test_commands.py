@@ -57,6 +57,8 @@ async def test_a_file_becomes_a_flow_that_runs(run: Any, database: Database, own
     await settle(database)
     (going,) = json.loads((await run("runs", "--flow", "patience", "--json")).stdout)
     assert (going["subject_id"], going["step"], going["phase"]) == (str(lead_id), 0, "waiting")
+    (record,) = json.loads((await run("history", going["id"], "--json")).stdout)
+    assert (record["step"], record["outcome"]) == (0, "waiting")
     (listed,) = json.loads((await run("list", "--json")).stdout)
     assert (listed["running"], listed["started"], listed["stopped"]) == (1, 1, {})
     assert (await run("pause", "patience")).stdout == "patience stands at version 1 and is paused.\n"
