@@ -72,8 +72,8 @@ class ImportJobs:
             return
         key = headers_key(examined.sample)
         remembered = await repository_imports.find_remembered_columns(tx, import_.source_id, key)
-        await repository_imports.save_examined(tx, replace(examined, columns=remembered or examined.columns), key)
-        await events.append(tx, [Event("import.examined", subject_id=import_.id)])
+        if await repository_imports.save_examined(tx, replace(examined, columns=remembered or examined.columns), key):
+            await events.append(tx, [Event("import.examined", subject_id=import_.id)])
 
     async def run_slice(self, tx: Tx, payload: Mapping[str, object]) -> Again | None:
         """Make signals of the next rows; progress is kept with them, so that a crash repeats or loses none."""
@@ -102,10 +102,10 @@ class ImportJobs:
 
 
 async def _fail(tx: Tx, import_: Import, error: SwitchboardError) -> None:
-    await repository_imports.move_state(
+    if await repository_imports.move_state(
         tx, import_.id, before=["uploaded", "running"], after="failed", detail=error.message
-    )
-    await events.append(tx, [Event("import.failed", subject_id=import_.id)])
+    ):
+        await events.append(tx, [Event("import.failed", subject_id=import_.id)])
 
 
 async def _store(tx: Tx, import_: Import, taken: _Slice) -> None:

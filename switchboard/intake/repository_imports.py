@@ -119,10 +119,10 @@ async def save_examined(
     tx: Tx,
     examined: Import,
     headers_key: str,
-) -> None:
-    """Keep what reading the top of the file has shown; the import is ready."""
+) -> bool:
+    """Keep what reading the top of the file has shown; False when another process was first."""
     # By primary key.
-    await tx.execute(
+    changed = await tx.execute(
         """
         UPDATE app.import SET state = 'ready', encoding = %s, delimiter = %s, sample = %s, headers_key = %s,
             columns = %s, rows_total = %s, detail = NULL
@@ -138,6 +138,7 @@ async def save_examined(
             examined.id,
         ),
     )
+    return changed == 1
 
 
 async def save_reading(tx: Tx, import_id: UUID, encoding: str | None, delimiter: str | None) -> bool:

@@ -29,7 +29,7 @@ _NAMES: Mapping[str, str] = {
         mobilnummer telefono movil celular telefone portable 電話番号 电话 手机 телефон الهاتف फोन
     """,
     "company": """
-        company companyname organization organisation organizationname organisationname businessname
+        company firm companyname organization organisation organizationname organisationname businessname
         business employer accountname firma firmenname unternehmen entreprise societe empresa azienda
         bedrijf 会社名 公司 компания
     """,
