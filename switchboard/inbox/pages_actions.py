@@ -114,7 +114,7 @@ async def reply_to_contact(visit: Visit) -> Response:
     error = await _refusal(visit, sending)
     if error:
         return await render_of_contact(visit, error=error, status=422)
-    return visit.done(_back(visit, contact_id), "Your message is on its way.")
+    return await _done_with_contact(visit, contact_id, "Your message is on its way.")
 
 
 async def note_on_contact(visit: Visit) -> Response:
@@ -126,7 +126,7 @@ async def note_on_contact(visit: Visit) -> Response:
     conversation = await service.find_of_contact(visit.tx, visit.caller, contact_id)
     if conversation is not None:
         await service.save_draft(visit.tx, visit.caller, conversation.id, "")
-    return visit.done(_back(visit, contact_id), "Note saved. Only your team sees it.")
+    return await _done_with_contact(visit, contact_id, "Note saved. Only your team sees it.")
 
 
 async def _refusal(visit: Visit, work: Awaitable[object]) -> str:
@@ -157,10 +157,12 @@ def _next_path(visit: Visit) -> str:
     return _path(visit, following) if following else f"/inbox?view={read_view(visit)}"
 
 
-def _back(visit: Visit, contact_id: UUID) -> str:
-    """The lead's page when the form stood there, else the page of the talk."""
+async def _done_with_contact(visit: Visit, contact_id: UUID, toast: str) -> Response:
+    """The region anew where the form stood in one; else the lead's page, or the page of the talk."""
+    if visit.is_partial:
+        return await render_of_contact(visit, toast=toast)
     lead_id = visit.form.optional_id("lead_id")
-    return f"/leads/{lead_id}?tab=talk" if lead_id else f"/inbox/of-contact/{contact_id}"
+    return visit.done(f"/leads/{lead_id}?tab=talk" if lead_id else f"/inbox/of-contact/{contact_id}", toast)
 
 
 routes = [

@@ -1,5 +1,6 @@
 """What the pages of the inbox show: the list of conversations, one of them beside it, and the talk with a contact."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -96,6 +97,7 @@ class ContactTalk:
     talk: tuple[TalkItem, ...] = field(metadata={"help": "Messages and notes, oldest first."})
     composer: Composer = field(metadata={"help": "The box for the answer."})
     conversation: Conversation | None = field(metadata={"help": "The conversation, once there is one."})
+    is_region: bool = field(metadata={"help": "Whether it stands in another page, which its forms must not replace."})
 
 
 async def render_list(visit: Visit) -> Response:
@@ -111,19 +113,23 @@ async def render_conversation(
     return await visit.render("inbox/inbox.html", shown, active="inbox", status=status)
 
 
-async def render_of_contact(visit: Visit, *, error: str = "", status: int = 200) -> Response:
+async def render_of_contact(visit: Visit, *, error: str = "", toast: str = "", status: int = 200) -> Response:
     """The conversation with the contact in the path, as a region for other pages or a page of its own.
 
-    With `error` it answers a form that was refused.
+    With `error` it answers a form that was refused, with `toast` one that was done.
     """
     contact = await people.access_contact(visit.tx, visit.caller, path_id(visit.request, "contact_id"))
     conversation = await service.find_of_contact(visit.tx, visit.caller, contact.id)
     talk = await load_talk(visit.tx, visit.caller, contact.id, title=contact.title)
     composer = await _composer_of_contact(visit, contact, conversation, talk, error=error)
-    shown = ContactTalk(await visit.tx.now(), contact, talk, composer, conversation)
-    if visit.is_partial:
-        return visit.render_partial("inbox/of_contact.html", shown)
-    return await visit.render("inbox/contact.html", shown, active="inbox", status=status)
+    shown = ContactTalk(await visit.tx.now(), contact, talk, composer, conversation, visit.is_partial)
+    if not visit.is_partial:
+        return await visit.render("inbox/contact.html", shown, active="inbox", status=status)
+    region = visit.render_partial("inbox/of_contact.html", shown)
+    region.status_code = status
+    if toast:
+        region.headers["HX-Trigger"] = json.dumps({"toast": {"text": toast}})
+    return region
 
 
 async def _page(

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
-from switchboard.delivery import service as delivery
 from switchboard.inbox import repository
 from switchboard.inbox.reading import read_mail
 from switchboard.inbox.receiving import READ_JOB
@@ -16,7 +15,7 @@ from switchboard.kernel.jobs import JobHandler
 from switchboard.kernel.settings import Settings
 
 LEAD_EVENTS = ("lead.created", "lead.joined", "lead.assigned", "lead.accepted")
-FAILURES = ("message.failed", "message.bounced", "message.dropped")
+FAILURES = ("message.failed", "message.bounced", "message.dropped", "message.held")
 
 
 def subscribe(hub: Hub) -> None:
@@ -45,9 +44,8 @@ async def follow_leads(tx: Tx, told: Sequence[Event]) -> None:
 
 async def wait_again(tx: Tx, told: Sequence[Event]) -> None:
     """An answer that did not get through is none: its conversation is open and waits again."""
-    message_ids = [event.subject_id for event in told if event.subject_id is not None]
-    messages = (await delivery.load_messages(tx, message_ids)).values()
-    unanswered = {one.conversation_id for one in messages if one.purpose == "reply" and one.conversation_id is not None}
+    replies = [event.data for event in told if event.data.get("purpose") == "reply"]
+    unanswered = {found for data in replies if (found := _id(data.get("conversation_id"))) is not None}
     if not unanswered:
         return
     for conversation in await repository.set_waiting_again(tx, sorted(unanswered)):

@@ -214,6 +214,10 @@ async def test_the_talk_of_a_contact_is_a_region_and_a_page(
         assert answer.headers["location"] == f"/leads/{lead_id}?tab=talk"
         refused = await browser.post(f"{href}/reply", {"body": ""})
         assert refused.status_code == 422
+        in_place = await browser.post(f"{href}/note", {"body": "Hm."}, **{"HX-Request": "true"})
+        assert "<html" not in in_place.text
+        assert "Hm." in in_place.text
+        assert in_place.headers["hx-trigger"] == '{"toast": {"text": "Note saved. Only your team sees it."}}'
     out = next(one for one in await team.messages(waiting.contact_id) if one.direction == "out")
     assert (out.lead_id, out.in_reply_to is not None) == (lead_id, True)
 
