@@ -27,10 +27,9 @@ Reason = Literal[
     "frequency_cap",
 ]
 
-# A person's own answer and a page to a colleague are neither advertising nor sent by the hour.
-_ASKS_CONSENT: frozenset[Purpose] = frozenset({"marketing", "transactional"})
-_KEEPS_QUIET_HOURS: frozenset[Purpose] = frozenset({"marketing", "transactional"})
-_COUNTS_FOR_THE_CAP: frozenset[Purpose] = frozenset({"marketing"})
+# Consent, quiet hours and the cap are about advertising. Whoever asked for something waits for its confirmation,
+# also at night; an answer and a page to a colleague are nobody's advertising either.
+_ADVERTISING: Purpose = "marketing"
 
 _WHY_SUPPRESSED = {
     "unsubscribed": "they unsubscribed",
@@ -140,11 +139,11 @@ def _withhold(facts: GateFacts, reason: Reason, why: str) -> Verdict:
 
 
 def _refuse_without_consent(facts: GateFacts) -> Verdict | None:
-    if facts.purpose not in _ASKS_CONSENT or facts.consent is True:
+    if facts.purpose != _ADVERTISING or facts.consent is True:
         return None
     if facts.consent is False:
-        return Verdict("drop", "consent_refused", f"The contact refused {facts.purpose} messages.")
-    if facts.purpose == "marketing" and facts.is_consent_required:
+        return Verdict("drop", "consent_refused", "The contact refused marketing messages.")
+    if facts.is_consent_required:
         message = "The contact has not agreed to marketing messages, and this workspace asks for it."
         return Verdict("drop", "consent_missing", message)
     return None
@@ -209,12 +208,12 @@ def _defer(facts: GateFacts, reason: Reason, until: datetime, zone: ZoneChoice, 
 
 
 def _keeps_quiet_hours(facts: GateFacts) -> bool:
-    return bool(facts.quiet) and not facts.is_urgent and facts.purpose in _KEEPS_QUIET_HOURS
+    return bool(facts.quiet) and not facts.is_urgent and facts.purpose == _ADVERTISING
 
 
 def _when_cap_is_free(facts: GateFacts) -> datetime:
     """When one more message fits under the cap: now, or as soon as enough old ones leave the window."""
-    if facts.cap is None or facts.is_urgent or facts.purpose not in _COUNTS_FOR_THE_CAP:
+    if facts.cap is None or facts.is_urgent or facts.purpose != _ADVERTISING:
         return facts.now
     cap = facts.cap
     recent = sorted(at for at in facts.sent_at if at + cap.window > facts.now)

@@ -50,7 +50,7 @@ BLOCKERS: dict[str, dict[str, object]] = {
 # Which rules speak for which messages; an urgent one skips the last two.
 HEEDED: dict[Purpose, tuple[str, ...]] = {
     "marketing": tuple(BLOCKERS),
-    "transactional": ("suppressed", "opted_out", "consent_refused", "too_late", "quiet_hours"),
+    "transactional": ("suppressed", "opted_out", "too_late"),
     "reply": ("suppressed", "opted_out", "too_late"),
     "page": ("suppressed", "opted_out", "too_late"),
 }
@@ -223,9 +223,9 @@ def test_what_can_never_happen(facts: GateFacts) -> None:
     assert verdict.detail.strip()
     if facts.suppressions or facts.opted_out_at is not None:
         assert verdict.action in ("drop", "hold")
-    if facts.consent is False and facts.purpose in ("marketing", "transactional"):
+    if facts.consent is False and facts.purpose == "marketing":
         assert verdict.action == "drop"
-    if facts.is_urgent or facts.purpose in ("reply", "page"):
+    if facts.is_urgent or facts.purpose != "marketing":
         assert verdict.action != "defer"
     if verdict.action == "send" and facts.not_after is not None and facts.when_late == "skip":
         assert facts.now <= facts.not_after
