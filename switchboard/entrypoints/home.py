@@ -103,7 +103,7 @@ def answer_for(waiting: int, troubles: int) -> str:
     if waiting:
         who = _SMALL[waiting] if waiting < len(_SMALL) else f"{waiting} people"
         if waiting >= MOST_COUNTED:
-            who = f"More than {MOST_COUNTED - 1} people"
+            who = f"At least {MOST_COUNTED} people"
         return f"{who} {'is' if waiting == 1 else 'are'} waiting longer than they should."
     if troubles:
         return "Nobody is waiting too long, but something needs a look."

@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from switchboard.accounts.web import Visit, action
 from switchboard.kernel.errors import InvalidError, Problem
-from switchboard.kernel.http import path_id
+from switchboard.kernel.http import own_path, path_id
 from switchboard.kernel.money import parse_amount
 from switchboard.leads import reversing, service
 from switchboard.leads.models import Reversal
@@ -142,13 +142,8 @@ def _count(number: int) -> str:
 
 def _back(visit: Visit, default: str) -> str:
     """Where the form stood, so that filters and page stay as they were."""
-    return _safe(visit.form.text("back", longest=LONGEST_BACK)) or _safe(visit.query("back")) or default
-
-
-def _safe(path: str) -> str:
-    """A path of ours, or nothing: nobody is sent to another site."""
-    is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path
-    return path if is_ours and path.isprintable() else ""
+    typed = visit.form.text("back", longest=LONGEST_BACK) or visit.query("back")
+    return own_path(typed, otherwise=default)
 
 
 routes = [

@@ -26,7 +26,7 @@ class LeadKind:
 
     async def change(self, tx: Tx, ids: Sequence[UUID], field: str, value: object, actor: Actor) -> None:
         """Write one value to leads, as a person would; leads that have it already are left alone."""
-        leads = list((await repository.lock(tx, ids)).values())
+        leads = list((await changes.lock_leads(tx, ids)).values())
         if field == "stage":
             await _change_stage(tx, leads, str(value), actor)
         elif field == "value" and isinstance(value, int):

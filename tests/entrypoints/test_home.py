@@ -40,7 +40,7 @@ async def work_every_queue(database: Database) -> None:
         (1, 0, "One person is waiting longer than they should."),
         (2, 1, "Two people are waiting longer than they should."),
         (17, 0, "17 people are waiting longer than they should."),
-        (150, 0, "More than 98 people are waiting longer than they should."),
+        (150, 0, "At least 99 people are waiting longer than they should."),
     ],
 )
 def test_the_answer_is_one_sentence(waiting: int, troubles: int, answer: str) -> None:
