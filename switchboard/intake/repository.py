@@ -13,10 +13,11 @@ SOURCE_COLUMNS = """id, workspace_id, name, format, token, signing_secret, mappi
 
 # Stores the signals whose key is new or has expired, and makes them due; one round trip for a whole batch.
 # Uses the primary key of signal_key; keys go in sorted, so that two batches never wait for each other crosswise.
+# Arrays travel in binary (%b): as text, every quote of every payload would have to be escaped.
 _ACCEPT = """
 WITH incoming AS (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(sources)s::uuid[], %(keys)s::uuid[], %(windows)s::int[],
-                         %(payloads)s::text[], %(imports)s::uuid[], %(import_rows)s::int[])
+    SELECT * FROM unnest(%(ids)b::uuid[], %(sources)b::uuid[], %(keys)b::uuid[], %(windows)s::int[],
+                         %(payloads)b::text[], %(imports)s::uuid[], %(import_rows)s::int[])
         AS new (id, source_id, key, window_seconds, payload, import_id, import_row)
 ), accepted AS (
     INSERT INTO app.signal_key AS known (source_id, key, workspace_id, signal_id, expires_at)
