@@ -164,7 +164,7 @@ async def save_flow(visit: Visit) -> Response:
     visit.caller.require("admin")
     flow = await service.access_flow(visit.tx, visit.caller, path_id(visit.request))
     source = _source(visit)
-    problems = await _find_problems(visit, source, name=flow.name)
+    problems = _find_collision(visit, flow) or await _find_problems(visit, source, name=flow.name)
     if problems:
         context = await _editor(visit, flow, flow.version, source, problems)
         return await visit.render("flows/flow.html", context, active="flows", status=422)
@@ -260,6 +260,15 @@ async def _find_problems(
     except InvalidError as error:
         return _marked(source, error)
     return []
+
+
+def _find_collision(visit: Visit, flow: StoredFlow) -> list[MarkedProblem]:
+    """Somebody else has saved since this text was opened; shown once, so that saving again is a decision."""
+    seen = _number(visit.form.text("seen"))
+    if seen is None or seen == flow.version:
+        return []
+    message = f"Somebody has saved version {flow.version} meanwhile. Look at it first, or save again to replace it."
+    return [MarkedProblem(Problem("source", message), "")]
 
 
 def _marked(source: str, error: InvalidError) -> list[MarkedProblem]:

@@ -124,6 +124,20 @@ async def test_saving_makes_a_version_and_a_mistake_changes_nothing(
         assert await service.count_by_version(tx, owner, flow.id, [1, 2]) == {1: 3, 2: 0}
 
 
+async def test_what_a_colleague_has_saved_meanwhile_is_not_replaced_unseen(
+    app: Starlette, database: Database, owner: Caller, flow: StoredFlow
+) -> None:
+    mine = {"source": FLOW.replace("2d", "5d"), "seen": "1"}
+    async with signed_in(app, database, owner) as browser:
+        await browser.post(f"/flows/{flow.id}", {"source": FLOW.replace("2d", "3d"), "seen": "1"})
+        refused = await browser.post(f"/flows/{flow.id}", mine)
+        async with database.transaction(owner.workspace_id) as tx:
+            assert (await service.access_flow(tx, owner, flow.id)).version == 2
+        assert (refused.status_code, "Somebody has saved version 2 meanwhile." in refused.text) == (422, True)
+        assert 'name="seen" value="2"' in refused.text
+        assert (await browser.post(f"/flows/{flow.id}", {**mine, "seen": "2"})).status_code == 303
+
+
 async def test_a_new_flow_begins_from_the_library_and_never_replaces_another(
     app: Starlette, database: Database, owner: Caller, flow: StoredFlow
 ) -> None:
