@@ -11,7 +11,7 @@ ConversationState = Literal["open", "snoozed", "closed"]
 View = Literal["open", "mine", "unassigned", "snoozed", "closed"]
 VIEWS: tuple[View, ...] = ("open", "mine", "unassigned", "snoozed", "closed")
 
-MailOutcome = Literal["received", "automatic", "bounce", "own_mail", "duplicate", "no_sender"]
+MailOutcome = Literal["received", "automatic", "bounce", "own_mail", "duplicate", "no_sender", "to_notice"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class OpenConversation:
     composer: Composer = field(metadata={"help": "The box for the answer."})
     next_id: str = field(metadata={"help": "The conversation to open after this one is closed; empty for none."})
     snoozes: list[SnoozeChoice] = field(metadata={"help": "Until when it can be put off."})
+    first_day: str = field(metadata={"help": "The first day that it can be put off to, as an ISO date."})
     members: list[Member] = field(metadata={"help": "Who may answer."})
     snoozed_until: str = field(metadata={"help": "When it comes back, in words; empty when it is not put off."})
 
@@ -180,6 +181,7 @@ async def _open(
         composer=await _composer(visit, conversation, contact, talk, error=error, body=body),
         next_id=_next_id(conversation, rows),
         snoozes=list_snooze_choices(now, zone),
+        first_day=(to_local(now, zone).date() + timedelta(days=1)).isoformat(),
         members=members,
         snoozed_until=write_local(conversation.snoozed_until, zone),
     )

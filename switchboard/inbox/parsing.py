@@ -99,6 +99,13 @@ def parse_email(raw: bytes) -> ParsedEmail:
         return _read(message_from_bytes(_without_body(raw), policy=compat32))
 
 
+def find_message_id(raw: bytes) -> str | None:
+    """The Message-ID with its angle brackets, read without taking the mail apart; None where there is none."""
+    return next(
+        iter(_message_ids(message_from_bytes(_without_body(_defuse(raw)), policy=compat32), "Message-ID")), None
+    )
+
+
 def _defuse(raw: bytes) -> bytes:
     """The mail, or only its header where taking it apart would cost far more than its size."""
     found = _HEADER_END.search(raw)

@@ -67,10 +67,11 @@ async def _sort(tx: Tx, mail: InboundMail, parsed: ParsedEmail, public_url: str)
     sender = parsed.sender or (Mailbox(mail.mail_from) if "@" in mail.mail_from else None)
     if sender is None:
         return "no_sender", None
-    if await _is_ours(tx, sender.email):
-        return "own_mail", None
     thread = [parsed.in_reply_to, *reversed(parsed.references)]
     answered = await delivery.find_message_by_header_ids(tx, [one for one in thread if one is not None])
+    refusal = await _find_refusal(tx, sender, answered)
+    if refusal is not None:
+        return refusal, None
     read = _Read(mail, parsed, sender, answered)
     # A report that nobody could read as one also comes from the empty sender, and no person writes from there.
     if parsed.is_automatic or not mail.mail_from:
@@ -78,11 +79,13 @@ async def _sort(tx: Tx, mail: InboundMail, parsed: ParsedEmail, public_url: str)
     return "received", await _keep_written(tx, read, public_url)
 
 
-async def _is_ours(tx: Tx, address: str) -> bool:
-    """Whether a mail claims to come from an address that this workspace takes mail at: then two machines talk."""
-    value = addresses.parse_email(address)
+async def _find_refusal(tx: Tx, sender: Mailbox, answered: Message | None) -> MailOutcome | None:
+    """Why a mail is from no contact: two machines talk, or a member answers a notice that says nobody reads it."""
+    value = addresses.parse_email(sender.email)
     found = None if isinstance(value, Rejected) else await accounts.find_address(tx, "mail", value)
-    return found is not None and found[0] == tx.workspace_id
+    if found is not None and found[0] == tx.workspace_id:
+        return "own_mail"
+    return "to_notice" if answered is not None and answered.user_id is not None else None
 
 
 async def _keep_automatic(tx: Tx, read: _Read) -> UUID:

@@ -4,17 +4,14 @@ Mail is stored together with the job that reads it. Only when both are committed
 """
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Sequence
-from email import message_from_bytes
-from email.policy import compat32
 from uuid import UUID
 
 from switchboard.accounts import service as accounts
 from switchboard.inbox import repository_mail
 from switchboard.inbox.errors import MailTooLargeError, RecipientNotFoundError
-from switchboard.inbox.parsing import MAX_HEADER_BYTES, MAX_MAIL_BYTES
+from switchboard.inbox.parsing import MAX_MAIL_BYTES, find_message_id
 from switchboard.kernel import jobs
 from switchboard.kernel.addresses import Rejected, parse_email
 from switchboard.kernel.db import Database, Tx
@@ -25,9 +22,6 @@ READ_PRIORITY = 2
 # The local part every workspace has; who owns it takes what comes to the rest of its domain.
 MAIN_LOCAL_PART = "hello"
 LONGEST_ADDRESS = 320
-
-_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>", re.ASCII)
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
 
 
 async def receive_mail(database: Database, raw: bytes, mail_from: str, recipient: str) -> UUID:
@@ -91,10 +85,7 @@ async def get_workspace_of(tx: Tx, recipient: str) -> UUID:
 
 def find_header_id(raw: bytes) -> str:
     """The mail's Message-ID with its angle brackets; for mail without one, a name made from its bytes."""
-    end = _HEADER_END.search(raw, 0, MAX_HEADER_BYTES)
-    header = message_from_bytes(raw[: end.start() if end else MAX_HEADER_BYTES], policy=compat32)
-    found = _MESSAGE_ID.search(str(header.get("Message-ID", ""))[:1_000])
-    return found.group() if found else f"<{hashlib.sha256(raw).hexdigest()}@unnamed.invalid>"
+    return find_message_id(raw) or f"<{hashlib.sha256(raw).hexdigest()}@unnamed.invalid>"
 
 
 def _storable(address: str) -> str:

@@ -56,7 +56,9 @@ CREATE TABLE app.inbound_mail (
     raw bytea NOT NULL,
     header_id text NOT NULL,
     message_id uuid,
-    outcome text CHECK (outcome IN ('received', 'automatic', 'bounce', 'own_mail', 'duplicate', 'no_sender')),
+    outcome text CHECK (
+        outcome IN ('received', 'automatic', 'bounce', 'own_mail', 'duplicate', 'no_sender', 'to_notice')
+    ),
     created_at timestamptz NOT NULL DEFAULT app.now()
 );
 CREATE UNIQUE INDEX inbound_mail_once ON app.inbound_mail (workspace_id, header_id, recipient);

@@ -465,7 +465,7 @@ CREATE TABLE app.inbound_mail (
     outcome text,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL
 );
-ALTER TABLE app.inbound_mail ADD CONSTRAINT inbound_mail_outcome_check CHECK ((outcome = ANY (ARRAY['received'::text, 'automatic'::text, 'bounce'::text, 'own_mail'::text, 'duplicate'::text, 'no_sender'::text])));
+ALTER TABLE app.inbound_mail ADD CONSTRAINT inbound_mail_outcome_check CHECK ((outcome = ANY (ARRAY['received'::text, 'automatic'::text, 'bounce'::text, 'own_mail'::text, 'duplicate'::text, 'no_sender'::text, 'to_notice'::text])));
 ALTER TABLE app.inbound_mail ADD CONSTRAINT inbound_mail_pkey PRIMARY KEY (id);
 CREATE INDEX inbound_mail_by_message ON app.inbound_mail USING btree (message_id) WHERE (message_id IS NOT NULL);
 CREATE UNIQUE INDEX inbound_mail_once ON app.inbound_mail USING btree (workspace_id, header_id, recipient);

@@ -315,3 +315,13 @@ async def test_a_mail_to_two_of_our_addresses_is_one_message_read_by_two_workers
     conversation = await team.conversation(agent)
     assert len(await team.messages(conversation.contact_id)) == 1
     assert len(await team.rows("SELECT id FROM app.attachment")) == 1
+
+
+async def test_an_answer_to_a_notice_makes_no_contact_of_a_member(team: Team, agent: Caller) -> None:
+    contact_id = await team.recognise("Ann Xu", "ann@x.example")
+    ours = await team.write_to(contact_id, created_by=agent.user_id)
+    await team.receive(make_mail(in_reply_to=ours.header_id))
+    (notice,) = await team.rows("SELECT header_id FROM app.message WHERE purpose = 'page'")
+    await team.receive(make_mail("Got it.", sender="amir@acme.example", in_reply_to=notice["header_id"]))
+    assert await team.outcomes() == ["received", "to_notice"]
+    assert await team.find_contact("amir@acme.example") is None
