@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import idna
 
+from switchboard.kernel.addresses import is_loopback
 from switchboard.kernel.errors import InvalidError, Problem
 
 MAX_REFERENCES = 20
@@ -56,8 +57,8 @@ class OutgoingAttachment:
 class OutgoingEmail:
     """Everything that decides the bytes of a mail; equal values give equal bytes.
 
-    `message_id`, `in_reply_to` and `references` carry their angle brackets. `unsubscribe_url` must be https
-    for one click to be offered. `automatic` marks mail that no person wrote.
+    `message_id`, `in_reply_to` and `references` carry their angle brackets. One click is offered where
+    `unsubscribe_url` is https, or on this machine itself. `automatic` marks mail that no person wrote.
     """
 
     message_id: str
@@ -214,17 +215,23 @@ def _write_unsubscribe(message: EmailMessage, email: OutgoingEmail) -> None:
         ways.append(f"<mailto:{envelope_address(email.unsubscribe_email)}?subject=unsubscribe>")
     if ways:
         message["List-Unsubscribe"] = ", ".join(ways)
-    if email.unsubscribe_url is not None:
+    if email.unsubscribe_url is not None and _may_be_posted_to(email.unsubscribe_url):
         # RFC 8058: with this header a mail program may post to the address above without asking further.
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
 
 def _one_word_url(url: str) -> str:
     safe = url.isascii() and url.isprintable() and not set(url) & set(" <>,")
-    if not safe or urlsplit(url).scheme != "https":
-        problem = Problem("unsubscribe_url", f"{url!r} cannot be offered for one click: it must be an https URL.")
+    if not safe or urlsplit(url).scheme not in ("https", "http"):
+        problem = Problem("unsubscribe_url", f"{url!r} cannot be offered as a link: it must be an https URL.")
         raise InvalidError("The mail cannot be composed.", problems=[problem])
     return url
+
+
+def _may_be_posted_to(url: str) -> bool:
+    """Whether one click may be offered: over https, or where the way to the server cannot be listened to."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def _write_content(message: EmailMessage, email: OutgoingEmail) -> None:

@@ -40,6 +40,7 @@ __all__ = [
     "list_messages_of_contact",
     "list_troubles",
     "load_messages",
+    "may_be_sent_again",
     "queue_messages",
     "record_bounce",
     "record_inbound",
@@ -145,6 +146,11 @@ async def list_breaks(tx: Tx) -> list[ChannelBreak]:
     return await repository_outbox.list_breaks(tx)
 
 
+def may_be_sent_again(message: Message) -> bool:
+    """Whether a person may put this message back into the outbox."""
+    return message.state in CAN_BE_SENT_AGAIN and bool(message.address) and message.direction == "out"
+
+
 async def send_again(tx: Tx, caller: Caller, message_id: UUID) -> None:
     """Put a message that was given up, held or dropped back into the outbox; the gate looks at it anew.
 
@@ -155,11 +161,14 @@ async def send_again(tx: Tx, caller: Caller, message_id: UUID) -> None:
     if not found:
         raise MessageNotFoundError
     message = found[0]
+    if not may_be_sent_again(message):
+        raise MessageUnderWayError
     token = await repository.find_last_token(tx, message_id)
     lane = Draft(purpose=message.purpose, is_urgent=message.is_urgent).lane
-    may_go = message.state in CAN_BE_SENT_AGAIN and message.address and message.direction == "out"
     # The new row goes on counting tokens, so that a try from before it was given up still finds the fence.
-    if not may_go or not await repository_outbox.insert_again(tx, message_id, message.channel, lane, token):
+    if not may_be_sent_again(message) or not await repository_outbox.insert_again(
+        tx, message_id, message.channel, lane, token
+    ):
         raise MessageUnderWayError
     await repository.release(tx, message_id)
     await events.append(tx, [message_event("message.queued", message, {"again": True})])

@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from switchboard.accounts import pages as accounts_pages
 from switchboard.accounts.models import Caller
+from switchboard.delivery import pages as delivery_pages
 from switchboard.delivery import wiring as delivery_wiring
 from switchboard.delivery.holder import MessageHolder
 from switchboard.delivery.models import LeadFacts
@@ -41,7 +42,7 @@ from switchboard.routing.holder import AssignmentHolder
 from switchboard.routing.waiting import WaitingLoop
 
 # Rooms whose templates pages may name, as in `leads/list.html`.
-ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "flows", "leads", "inbox", "intake")
+ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "delivery", "flows", "leads", "inbox", "intake")
 
 
 def build_hub() -> Hub:
@@ -59,6 +60,7 @@ def page_routes() -> list[Route]:
         *accounts_pages.routes,
         *people_pages.routes,
         *routing_pages.routes,
+        *delivery_pages.routes,
         *flows_pages.routes,
         *leads_pages.routes,
         *inbox_pages.routes,

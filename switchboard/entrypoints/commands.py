@@ -15,6 +15,8 @@ GROUPS = {
     "rule": ("switchboard.routing.commands_rules", "Which lead goes to which rota or member."),
     "signal": ("switchboard.intake.commands_signals", "What came in, and what became of it."),
     "source": ("switchboard.intake.commands", "Where signals come from, and their addresses."),
+    "mailbox": ("switchboard.delivery.commands_mailbox", "Mail that stayed on this machine."),
+    "template": ("switchboard.delivery.commands", "Letters that flows send."),
     "user": ("switchboard.accounts.commands", "People who can sign in."),
     "migrate": ("switchboard.ops.commands", "Bring the database's schema up or down."),
 }

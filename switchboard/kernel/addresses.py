@@ -1,5 +1,6 @@
 """E-mail addresses and phone numbers in their one normal form, without asking the network."""
 
+import ipaddress
 from dataclasses import dataclass
 
 import email_validator
@@ -61,3 +62,13 @@ def _with_ninth_digit(number: phonenumbers.PhoneNumber) -> phonenumbers.PhoneNum
         if phonenumbers.is_valid_number(mobile):
             return mobile
     return number
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server of this name is this machine itself."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -174,7 +174,7 @@ def test_what_is_no_address_is_refused_by_name(address: str) -> None:
         {"message_id": "01@mail.example.org"},
         {"in_reply_to": "<a b@c>"},
         {"references": ("<ok@x>", "<ok@x>\n")},
-        {"unsubscribe_url": "http://example.org/u"},
+        {"unsubscribe_url": "ftp://example.org/u"},
         {"unsubscribe_url": "https://example.org/>, <mailto:x@y"},
     ],
 )
@@ -228,3 +228,12 @@ def test_an_envelope_address_is_one_word_or_refused(text: str) -> None:
         return
     assert not set(address) & set(" <>\r\n\t\x00")
     assert address.rpartition("@")[2].isascii()
+
+
+def test_one_click_is_offered_only_where_nobody_can_listen() -> None:
+    local = read(replace(PLAIN, unsubscribe_url="http://127.0.0.1:8000/u/token"))
+    assert local["List-Unsubscribe"] == "<http://127.0.0.1:8000/u/token>"
+    assert local["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    plain = read(replace(PLAIN, unsubscribe_url="http://example.org/u/token"))
+    assert plain["List-Unsubscribe"] == "<http://example.org/u/token>"
+    assert plain["List-Unsubscribe-Post"] is None

@@ -1,11 +1,12 @@
 """What an SMTP server needs to be told, and what its form asks."""
 
-import ipaddress
 import socket
 import ssl
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from switchboard.kernel.addresses import is_loopback
 
 
 class SmtpSettings(BaseModel):
@@ -88,13 +89,3 @@ class SmtpSettings(BaseModel):
         """The name to greet with; an ASCII name that the server can read."""
         name = self.helo_name or socket.gethostname()
         return name if name.isascii() else "localhost"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server of this name is this machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
