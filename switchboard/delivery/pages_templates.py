@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import resources
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,21 +22,7 @@ from switchboard.people.models import Contact, ContactSummary
 LONGEST_BODY = 200_000
 CONTACTS_OFFERED = 8
 
-BLANK = """\
-<mjml>
-  <mj-body width="560px">
-    <mj-section>
-      <mj-column>
-        <mj-text>Hello {{ contact.first_name | default: 'there' }},</mj-text>
-        <mj-text>what you want to say.</mj-text>
-        <mj-text>{{ owner.name | default: workspace.name }}</mj-text>
-        <mj-text font-size="12px"><a href="{{ unsubscribe_url }}">No more letters like this</a></mj-text>
-      </mj-column>
-    </mj-section>
-  </mj-body>
-</mjml>
-"""
-NEW = LetterDraft("", "", "marketing", "A few words, {{ contact.first_name | default: 'for you' }}", BLANK)
+FIRST_SUBJECT = "A few words, {{ contact.first_name | default: 'for you' }}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +67,8 @@ async def list_templates(visit: Visit) -> Response:
 async def show_new(visit: Visit) -> Response:
     """An editor with a small letter to begin with."""
     visit.caller.require("admin")
-    return await _render(visit, None, NEW)
+    body = resources.files("switchboard.delivery").joinpath("library", "blank.mjml").read_text(encoding="utf-8")
+    return await _render(visit, None, LetterDraft("", "", "marketing", FIRST_SUBJECT, body))
 
 
 async def create(visit: Visit) -> Response:

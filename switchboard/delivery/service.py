@@ -166,9 +166,7 @@ async def send_again(tx: Tx, caller: Caller, message_id: UUID) -> None:
     token = await repository.find_last_token(tx, message_id)
     lane = Draft(purpose=message.purpose, is_urgent=message.is_urgent).lane
     # The new row goes on counting tokens, so that a try from before it was given up still finds the fence.
-    if not may_be_sent_again(message) or not await repository_outbox.insert_again(
-        tx, message_id, message.channel, lane, token
-    ):
+    if not await repository_outbox.insert_again(tx, message_id, message.channel, lane, token):
         raise MessageUnderWayError
     await repository.release(tx, message_id)
     await events.append(tx, [message_event("message.queued", message, {"again": True})])
