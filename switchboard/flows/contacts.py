@@ -28,6 +28,10 @@ class ContactKind:
             for contact in contacts.values()
         }
 
+    async def lock(self, tx: Tx, ids: Sequence[UUID]) -> None:
+        """Hold contacts against changes by others."""
+        await people.lock_contacts(tx, ids)
+
     async def change(self, tx: Tx, ids: Sequence[UUID], field: str, value: object, actor: Actor) -> None:
         """Write one custom field of contacts; a contact has nothing else that a flow may set."""
         if not field.startswith(FIELD_PREFIX):

@@ -41,14 +41,14 @@ async def claim_due(tx: Tx, limit: int) -> list[Run]:
     )
 
 
-async def try_hold_subjects(tx: Tx, run_ids: Sequence[UUID]) -> list[UUID]:
+async def try_hold(tx: Tx, run_ids: Sequence[UUID]) -> set[UUID]:
     """Which of these runs no other stepper is moving right now; they are ours until this transaction ends."""
     # No table is touched. An advisory lock never waits here, so it cannot be part of a deadlock.
     rows = await tx.fetch_tuples(
         "SELECT id FROM unnest(%s::uuid[]) AS run (id) WHERE pg_try_advisory_xact_lock(hashtextextended(id::text, 21))",
         (list(run_ids),),
     )
-    return [row[0] for row in rows]
+    return {row[0] for row in rows}
 
 
 async def find_due(tx: Tx, run_ids: Sequence[UUID]) -> list[Run]:

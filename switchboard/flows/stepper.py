@@ -2,7 +2,7 @@
 
 A tick has two transactions. The first holds the rows of due runs and does all steps that touch nothing else. The second
 does those that change a subject (assign, set): their locks on leads and rotas come before those on runs, so it knows
-its runs by an advisory lock, and writes their rows last.
+its runs by an advisory lock, locks the subjects first, and writes the rows of runs last.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -64,12 +64,24 @@ class StepLoop:
         return Tick(moved, has_more=moved > 0)
 
     async def _change_subjects(self, runs: Sequence[Run]) -> int:
+        moved = 0
         async with self._database.queue_loop() as tx:
-            held = await repository_runs.try_hold_subjects(tx, sorted(run.id for run in runs))
-            due = await repository_runs.find_due(tx, held)
-            for group in _by_workspace(due):
-                await self._move(tx, group, subjects=True)
-        return len(due)
+            held = await repository_runs.try_hold(tx, sorted(run.id for run in runs))
+            for group in _by_workspace(run for run in runs if run.id in held):
+                await tx.enter_workspace(group[0].workspace_id)
+                await self._lock_subjects(tx, group)
+                # Read again, because what was seen before the locks may have changed.
+                due = await repository_runs.find_due(tx, [run.id for run in group])
+                moved += len(due)
+                if due:
+                    await self._move(tx, due, subjects=True)
+        return moved
+
+    async def _lock_subjects(self, tx: Tx, runs: Sequence[Run]) -> None:
+        """All of a workspace at once: contacts before leads, each kind in the order of ids."""
+        for kind in sorted({run.subject_kind for run in runs}):
+            if kind in self._kinds:
+                await self._kinds[kind].lock(tx, sorted(run.subject_id for run in runs if run.subject_kind == kind))
 
     async def _move(self, tx: Tx, runs: Sequence[Run], *, subjects: bool) -> list[Run]:
         """Move the runs of one workspace; returns those whose step belongs to the other transaction."""

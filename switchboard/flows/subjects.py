@@ -33,6 +33,10 @@ class SubjectKind(Protocol):
         """The facts of many subjects in a bounded number of queries."""
         ...
 
+    async def lock(self, tx: Tx, ids: Sequence[UUID]) -> None:
+        """Hold these subjects against changes by others until the transaction ends, locked in the order of ids."""
+        ...
+
     async def change(self, tx: Tx, ids: Sequence[UUID], field: str, value: object, actor: Actor) -> None:
         """Write one value to all of `ids`, with the events that a person's change would append.
 

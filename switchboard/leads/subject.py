@@ -24,6 +24,10 @@ class LeadKind:
         """The facts of many leads in a bounded number of queries."""
         return await load_facts(tx, ids)
 
+    async def lock(self, tx: Tx, ids: Sequence[UUID]) -> None:
+        """Hold leads against changes by others."""
+        await repository.lock(tx, ids)
+
     async def change(self, tx: Tx, ids: Sequence[UUID], field: str, value: object, actor: Actor) -> None:
         """Write one value to leads, as a person would; leads that have it already are left alone."""
         leads = list((await changes.lock_leads(tx, ids)).values())

@@ -33,6 +33,7 @@ __all__ = [
     "list_identities",
     "list_notes",
     "load_contacts",
+    "lock_contacts",
     "opt_in",
     "opt_out",
     "recognise",
@@ -180,6 +181,11 @@ async def lock_contact(tx: Tx, contact_id: UUID) -> ContactRow:
     if row is None or row.merged_into is not None:
         raise ContactNotFoundError
     return row
+
+
+async def lock_contacts(tx: Tx, contact_ids: Collection[UUID]) -> None:
+    """Hold contacts against changes by others until the transaction ends; merged ones too."""
+    await repository.lock_rows(tx, contact_ids)
 
 
 async def list_identities(tx: Tx, contact_id: UUID) -> list[Identity]:
