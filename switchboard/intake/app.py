@@ -44,6 +44,8 @@ CONTENT_WINDOW = DAY_SECONDS
 
 _JSON_HEADERS = ((b"content-type", b"application/json"), (b"access-control-allow-origin", b"*"))
 _PROBLEM_HEADERS = ((b"content-type", b"application/problem+json"), (b"access-control-allow-origin", b"*"))
+# What a vendor sends to be echoed must never be taken for a page.
+_TEXT_HEADERS = ((b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff"))
 _PREFLIGHT_HEADERS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"POST, OPTIONS"),
@@ -75,7 +77,9 @@ class IntakeApp:
             SIGNALS.labels("refused").inc()
             status, headers, body = _problem(error)
         _seconds(scope["method"], status).observe(monotonic_seconds() - started)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        # With its length an answer is one piece; without it the server would send it in chunks.
+        length = () if status == 204 else ((b"content-length", str(len(body)).encode()),)
+        await send({"type": "http.response.start", "status": status, "headers": (*headers, *length)})
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Headers, bytes]:
@@ -115,7 +119,7 @@ class IntakeApp:
         text = door.format.handshake(query, token)
         if text is None:
             raise PostOnlyError
-        return 200, ((b"content-type", b"text/plain; charset=utf-8"),), text.encode()
+        return 200, _TEXT_HEADERS, text.encode()
 
 
 def new_signals(door: Door, payloads: list[Payload], idempotency_key: str) -> list[NewSignal]:

@@ -263,6 +263,14 @@ async def list_problems(tx: Tx, import_id: UUID, most: int = MOST_PROBLEMS) -> l
 
 
 async def delete_due_of_import(tx: Tx, import_id: UUID) -> int:
-    """Let the rows of a cancelled import that nobody has recognised yet go."""
-    # Walks the part of the index signal_due_order that holds rows of files.
-    return await tx.execute("DELETE FROM app.signal_due WHERE import_id IS NOT NULL AND import_id = %s", (import_id,))
+    """Let the rows of a cancelled import that nobody recognises at this moment go."""
+    # Walks the part of the index signal_due_order that holds rows of files. Recognition holds its rows while it waits
+    # for the import's own row, which a cancel has locked: waiting for them here would be a deadlock.
+    return await tx.execute(
+        """
+        DELETE FROM app.signal_due WHERE signal_id IN (
+            SELECT signal_id FROM app.signal_due WHERE import_id IS NOT NULL AND import_id = %s
+            FOR UPDATE SKIP LOCKED)
+        """,
+        (import_id,),
+    )

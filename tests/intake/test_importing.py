@@ -9,7 +9,7 @@ from openpyxl import Workbook
 
 from switchboard.accounts.errors import RoleForbidsError
 from switchboard.accounts.models import Caller
-from switchboard.intake import import_jobs, importing, signals
+from switchboard.intake import import_jobs, importing, repository, signals
 from switchboard.intake.errors import ImportMissingError, ImportStateError
 from switchboard.intake.models import Import, Source
 from switchboard.intake.repository_signals import Bounds
@@ -192,6 +192,24 @@ async def test_cancelling_keeps_what_is_done_and_lets_the_rest_go(
         with pytest.raises(ImportStateError):
             await importing.start(tx, owner, import_id)
     assert (cancelled.state, await recognise_all(database)) == ("cancelled", 0)
+
+
+async def test_cancelling_never_waits_for_rows_that_are_being_recognised(
+    database: Database, source: Source, owner: Caller
+) -> None:
+    import_id = await _upload(database, owner, source, "email\na@x.example\nb@x.example\n")
+    handlers = job_handlers()
+    await _work(database, handlers)
+    async with database.transaction(owner.workspace_id) as tx:
+        await importing.start(tx, owner, import_id)
+    await _work(database, handlers)
+    async with database.queue_loop() as recognising:
+        assert len(await repository.claim_due(recognising, 1)) == 1
+        async with database.transaction(owner.workspace_id) as tx:
+            await importing.cancel(tx, owner, import_id)
+    assert await recognise_all(database) == 1
+    cancelled = await _find(database, owner, import_id)
+    assert (cancelled.state, cancelled.rows_new) == ("cancelled", 1)
 
 
 async def test_a_file_that_is_no_table_fails_with_the_reason(database: Database, source: Source, owner: Caller) -> None:

@@ -34,6 +34,7 @@ async def test_one_object_is_stored_before_the_answer(sender: Sender, database: 
     assert answer.status_code == 202
     body = answer.json()
     assert (body["accepted"], body["duplicates"], len(body["ids"])) == (1, 0, 1)
+    assert int(answer.headers["content-length"]) == len(answer.content)
     async with database.transaction(workspace_id) as tx:
         rows = await tx.fetch_tuples("SELECT id, payload FROM app.signal")
         due = await tx.fetch_tuples("SELECT signal_id FROM app.signal_due")
@@ -246,6 +247,7 @@ async def test_facebook_shakes_hands_with_the_token_and_signs_with_the_secret(
     query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": renewed.token}
     shaken = await outside.get(path, params=query)
     assert (shaken.status_code, shaken.text) == (200, "1158201444")
+    assert shaken.headers["x-content-type-options"] == "nosniff"
     refused = await outside.get(path, params={**query, "hub.verify_token": "guess"})
     assert refused.status_code == 401
     forged = await outside.post(path, content=FACEBOOK_LEAD, headers=_signed(FACEBOOK_LEAD, "guess"))
