@@ -96,9 +96,15 @@ class Tx:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """A part that may fail alone: its writes are undone, the transaction goes on."""
-        async with self.connection.transaction():
-            yield
+        """A part that may fail alone: its writes are undone, the transaction goes on for the workspace it was in."""
+        before = self._workspace_id
+        try:
+            async with self.connection.transaction():
+                yield
+        except BaseException:
+            # Postgres takes back the workspace that was entered inside, too.
+            self._workspace_id = before
+            raise
 
     async def _run(self, sql: str, params: Params, row_factory: Callable[..., Any]) -> psycopg.AsyncCursor[Any]:
         statements = _query_counts.get()
