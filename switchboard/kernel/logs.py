@@ -3,16 +3,22 @@
 import logging
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 
+import psycopg
 import structlog
+
+ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 PERSONAL_KEYS = frozenset(
     {"email", "phone", "name", "address", "recipient", "subject", "body", "payload", "password", "token"}
 )
 REDACTED = "[redacted]"
 _EMAIL = re.compile(r"[^\s<>@\"',;()]+@[^\s<>@\"',;()]+")
+_QUOTED = re.compile(r'"[^"]*"|"[^"]*\Z', re.DOTALL)
 _PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
 
 
@@ -24,7 +30,7 @@ def configure_logs(level: str, log_format: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_format_exc_info),
             redact,
             renderer,
         ],
@@ -52,6 +58,32 @@ def mask(text: str) -> str:
     return _PHONE.sub("[phone]", _EMAIL.sub("[email]", text))
 
 
+def describe_error(error: BaseException) -> str:
+    """The traceback of an error and of those that led to it, without the values that Postgres repeats in its own."""
+    parts = []
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier is not None:
+        parts.append(f"{describe_error(earlier)}\n\nwhich led to:\n\n")
+    parts += ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+    parts.append(f"{type(error).__module__}.{type(error).__qualname__}: {_message_of(error)}")
+    if isinstance(error, BaseExceptionGroup):
+        parts += [f"\n\none of them:\n\n{describe_error(inner)}" for inner in error.exceptions]
+    return "".join(parts)
+
+
+def _message_of(error: BaseException) -> str:
+    if not isinstance(error, psycopg.Error):
+        return mask(str(error))
+    # The detail, the context and whatever stands in quotation marks may be somebody's name or message.
+    said = _QUOTED.sub('"…"', error.diag.message_primary or str(error).partition("\n")[0])
+    place = error.diag.constraint_name or error.diag.table_name or ""
+    return mask(" ".join(part for part in (error.sqlstate, said, place) if part))
+
+
+def _format_exc_info(exc_info: ExcInfo) -> str:
+    return "" if exc_info[1] is None else describe_error(exc_info[1])
+
+
 class _LibraryFormatter(logging.Formatter):
     """Lines of libraries in the same shape as ours."""
 
@@ -67,5 +99,5 @@ class _LibraryFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         if record.exc_info:
-            event["exception"] = self.formatException(record.exc_info)
+            event["exception"] = _format_exc_info(record.exc_info)
         return str(self._renderer(None, record.levelname.lower(), redact(None, "", event)))

@@ -1,6 +1,10 @@
 """Logs carry no personal data, whoever writes them."""
 
-from switchboard.kernel.logs import mask, redact
+import psycopg
+import pytest
+
+from switchboard.kernel.db import Database
+from switchboard.kernel.logs import describe_error, mask, redact
 
 
 def test_personal_fields_are_emptied_and_addresses_in_texts_masked() -> None:
@@ -11,3 +15,35 @@ def test_personal_fields_are_emptied_and_addresses_in_texts_masked() -> None:
 def test_ids_times_and_versions_are_left_alone() -> None:
     text = "01a1f787-e600-7712-bd62-2a70938438e6 at 2026-11-20T05:57:33 v18.6"
     assert mask(text) == text
+
+
+async def test_an_error_of_the_database_is_described_without_the_values_it_repeats(database: Database) -> None:
+    hostile = 'Anna "the\n\nTraceback" Müller'
+    statements = {
+        "22P02": ("SELECT %s::uuid", (hostile,)),
+        "23502": ("INSERT INTO app.throttle (key) VALUES (%s)", (hostile,)),
+        "22023": ("SELECT json_populate_record(null::app.throttle, %s::json)", (f'["{len(hostile)}", "Anna"]',)),
+    }
+    for sqlstate, (statement, values) in statements.items():
+        with pytest.raises(psycopg.Error) as caught:
+            async with database.directory() as tx:
+                await tx.execute(statement, values)
+        described = describe_error(caught.value)
+        assert f": {sqlstate} " in described
+        assert "Anna" not in described
+        assert "Müller" not in described
+
+
+def test_an_error_is_described_with_what_led_to_it() -> None:
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            raise ExceptionGroup("both", [ValueError("for a@b.example")]) from error
+    except ExceptionGroup as error:
+        described = describe_error(error)
+    assert [line for line in described.splitlines() if "Error: " in line or "Group: " in line] == [
+        "builtins.KeyError: 'first'",
+        "builtins.ExceptionGroup: both (1 sub-exception)",
+        "builtins.ValueError: for [email]",
+    ]
