@@ -11,7 +11,7 @@ from starlette.routing import Route
 from switchboard.accounts import service
 from switchboard.accounts.errors import WrongPasswordError
 from switchboard.accounts.models import ROLES, Member, Workspace
-from switchboard.accounts.web import Visit, action, page
+from switchboard.accounts.web import SESSION_COOKIE, Visit, action, page
 from switchboard.kernel.errors import InvalidError, Problem, SwitchboardError
 from switchboard.kernel.http import Form
 
@@ -93,7 +93,8 @@ async def change_password(visit: Visit) -> Response:
     """Set one's own password; the present one is asked for."""
     present, new = (str(visit.form.data.get(name, ""))[:1000] for name in ("present", "password"))
     try:
-        await service.change_own_password(visit.tx, visit.session, present=present, new=new)
+        token = visit.request.cookies.get(SESSION_COOKIE, "")
+        await service.change_own_password(visit.tx, visit.session, token, present=present, new=new)
     except WrongPasswordError:
         return await _profile(visit, {"present": "That is not your present password."})
     except InvalidError as error:

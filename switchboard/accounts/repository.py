@@ -163,6 +163,12 @@ async def delete_session(tx: Tx, token_hash: bytes) -> None:
     await tx.execute("DELETE FROM app.session WHERE token_hash = %s", (token_hash,))
 
 
+async def delete_sessions_of(tx: Tx, user_id: UUID, *, but_hash: bytes) -> int:
+    """End every sign-in of a user but one; an empty hash spares none."""
+    # By the index session_by_user.
+    return await tx.execute("DELETE FROM app.session WHERE user_id = %s AND token_hash <> %s", (user_id, but_hash))
+
+
 async def delete_ended_sessions(tx: Tx) -> int:
     """Drop the sessions that have ended; walks the index session_expired."""
     # By the index session_expired.

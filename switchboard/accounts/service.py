@@ -125,20 +125,25 @@ async def create_member(tx: Tx, caller: Caller, *, email: str, name: str, passwo
 
 
 async def change_password(tx: Tx, *, email: str, password: str) -> None:
-    """Replace a user's password; for the command line on the server. Raises NotFoundError."""
+    """Replace a user's password and end their sessions; for the command line on the server. Raises NotFoundError."""
     user = await repository.find_user_by_email(tx, email.strip().lower())
     if user is None:
         raise NotFoundError("There is no user with that e-mail address.")
     await repository.update_password(tx, user.id, await hash_password(password))
+    await repository.delete_sessions_of(tx, user.id, but_hash=b"")
 
 
-async def change_own_password(tx: Tx, session: Session, *, present: str, new: str) -> None:
-    """Replace the signed-in user's password; raises WrongPasswordError unless `present` is the one in force."""
+async def change_own_password(tx: Tx, session: Session, token: str, *, present: str, new: str) -> None:
+    """Replace the signed-in user's password; raises WrongPasswordError unless `present` is the one in force.
+
+    Every session of theirs but that of `token` ends: whoever knew the old password is out.
+    """
     await throttle.spend(tx, f"password:{session.user_id}", every=SIGN_IN_EVERY, burst=SIGN_IN_BURST)
     user = await repository.find_user_by_email(tx, session.user_email)
     if user is None or not await verify_password(present, user.password_hash):
         raise WrongPasswordError
     await repository.update_password(tx, user.id, await hash_password(new))
+    await repository.delete_sessions_of(tx, user.id, but_hash=_token_hash(token))
 
 
 async def list_members(tx: Tx) -> list[Member]:

@@ -19,13 +19,22 @@ from starlette.responses import RedirectResponse, Response
 from switchboard.accounts import service
 from switchboard.accounts.models import Caller, Role, Session
 from switchboard.kernel.db import Database, Tx
-from switchboard.kernel.errors import ForbiddenError, TooLargeError, UnauthenticatedError
-from switchboard.kernel.http import Form, Renderer, page_response, see_other, wants_json
+from switchboard.kernel.errors import (
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    Problem,
+    TooLargeError,
+    UnauthenticatedError,
+)
+from switchboard.kernel.http import Form, Renderer, is_storable, own_path, page_response, see_other, wants_json
 from switchboard.kernel.settings import Settings
 
 SESSION_COOKIE = "switchboard_session"
 TOAST_COOKIE = "switchboard_toast"
 LONGEST_FORM_BYTES = 12 * 1024 * 1024
+# A larger form is read only after it is known who sends it.
+LARGEST_UNKNOWN_FORM_BYTES = 64 * 1024
 
 
 class WebState(Protocol):
@@ -87,8 +96,9 @@ class Visit:
         return self.request.headers.get("HX-Request") == "true" and "HX-Boosted" not in self.request.headers
 
     def query(self, name: str, default: str = "") -> str:
-        """A query parameter without surrounding blanks, cut at 200 characters."""
-        return self.request.query_params.get(name, default).strip()[:200]
+        """A query parameter without surrounding blanks, cut at 200 characters; the default for what is no text."""
+        text = self.request.query_params.get(name, default).strip()[:200]
+        return text if is_storable(text) else default
 
     async def render(self, template: str, page: object, *, active: str = "", status: int = 200) -> Response:
         """The page in its frame. `page` is the template's typed context."""
@@ -157,6 +167,8 @@ def action(handler: Handler) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         require_same_origin(request)
+        if not _is_small(request):
+            await _known_caller(request)
         return await _visit(request, handler, await read_form(request), changes=True)
 
     return endpoint
@@ -167,10 +179,7 @@ def upload(handler: Handler, *, role: Role, most_bytes: int) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         require_same_origin(request)
-        state: WebState = request.app.state
-        async with state.database.directory() as tx:
-            _, caller = await service.resume_session(tx, request.cookies.get(SESSION_COOKIE, ""))
-            caller.require(role)
+        (await _known_caller(request)).require(role)
         form = await read_form(request, most_bytes=most_bytes)
         try:
             return await _visit(request, handler, form, changes=True)
@@ -180,7 +189,20 @@ def upload(handler: Handler, *, role: Role, most_bytes: int) -> Endpoint:
     return endpoint
 
 
+def _is_small(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return len(length) < 9 and length.isascii() and length.isdigit() and int(length) <= LARGEST_UNKNOWN_FORM_BYTES
+
+
+async def _known_caller(request: Request) -> Caller:
+    state: WebState = request.app.state
+    async with state.database.directory() as tx:
+        return (await service.resume_session(tx, request.cookies.get(SESSION_COOKIE, "")))[1]
+
+
 async def _visit(request: Request, handler: Handler, form: Form, *, changes: bool = False) -> Response:
+    if not is_storable(request.scope["path"]):
+        raise NotFoundError("There is no such page. Check the address.")
     state: WebState = request.app.state
     token = request.cookies.get(SESSION_COOKIE, "")
     try:
@@ -200,9 +222,15 @@ async def read_form(request: Request, *, most_bytes: int = LONGEST_FORM_BYTES) -
     # A browser always says how much it sends; without that the limit could not be kept.
     length = request.headers.get("content-length", "0" if "transfer-encoding" not in request.headers else "")
     if not length.isdigit() or int(length) > most_bytes:
-        message = f"That is too large: at most {most_bytes >> 20} MB can be sent at once."
+        size = f"{most_bytes >> 20} MB" if most_bytes >> 20 else f"{most_bytes >> 10} KB"
+        message = f"That is too large: at most {size} can be sent at once."
         raise TooLargeError(message, data={"limit_bytes": most_bytes})
-    return Form(await request.form(max_fields=2_000))
+    data = await request.form(max_fields=2_000)
+    for name, value in data.multi_items():
+        if not is_storable(name) or (isinstance(value, str) and not is_storable(value)):
+            problem = Problem(name if is_storable(name) else "", "remove the characters that cannot be shown")
+            raise InvalidError("Something typed cannot be stored.", problems=[problem])
+    return Form(data)
 
 
 def require_same_origin(request: Request) -> None:
@@ -233,7 +261,7 @@ def set_session_cookie(response: Response, request: Request, token: str, seconds
 def _toasts(cookie: str) -> tuple[Toast, ...]:
     undo, _, text = unquote(cookie)[:500].partition("|")
     # Anybody can set a cookie on their own browser: only a path of ours is offered as undo.
-    return (Toast(text, undo if undo.startswith("/") and not undo.startswith("//") else ""),) if text else ()
+    return (Toast(text, own_path(undo, otherwise="")),) if text else ()
 
 
 def _is_secure(request: Request) -> bool:

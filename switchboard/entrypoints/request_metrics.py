@@ -17,7 +17,8 @@ class RequestMetrics:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and note how long it took and how it ended."""
-        area = scope["path"].split("/", 2)[1] if scope["type"] == "http" else ""
+        # `OPTIONS *` names no path at all.
+        area = scope["path"].lstrip("/").partition("/")[0] if scope["type"] == "http" else ""
         if scope["type"] != "http" or area in UNMEASURED:
             await self._app(scope, receive, send)
             return

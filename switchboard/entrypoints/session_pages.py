@@ -1,7 +1,6 @@
 """Signing in and out."""
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +17,10 @@ from switchboard.accounts.web import (
     set_session_cookie,
 )
 from switchboard.kernel.errors import ThrottledError, UnauthenticatedError
-from switchboard.kernel.http import error_headers, page_response, see_other
+from switchboard.kernel.http import error_headers, own_path, page_response, see_other
+
+# Nobody is known yet, so nothing large is read.
+LONGEST_SIGN_IN_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,15 @@ class SignIn:
 
 async def show_sign_in(request: Request) -> Response:
     """The form."""
-    return _sign_in_page(request, SignIn("", "", _own_path(request.query_params.get("next", "/"))))
+    return _sign_in_page(request, SignIn("", "", own_path(request.query_params.get("next", "/"))))
 
 
 async def sign_in(request: Request) -> Response:
     """Check the form; open the session and go where the person wanted to go."""
     require_same_origin(request)
-    form = await read_form(request)
+    form = await read_form(request, most_bytes=LONGEST_SIGN_IN_BYTES)
     state: WebState = request.app.state
-    email, target = form.text("email"), _own_path(form.text("next"))
+    email, target = form.text("email"), own_path(form.text("next"))
     origin = request.client.host if request.client else "unknown"
     length = state.settings.session_length
     try:
@@ -62,13 +64,6 @@ async def sign_out(visit: Visit) -> Response:
     response = see_other("/sign-in")
     response.delete_cookie(SESSION_COOKIE, path="/")
     return response
-
-
-def _own_path(path: str) -> str:
-    parts = urlsplit(path)
-    # Only a path of this site: never hand a freshly signed-in person to another one.
-    is_own = not parts.scheme and not parts.netloc and path.startswith("/") and not path.startswith(("//", "/\\"))
-    return path if is_own else "/"
 
 
 def _sign_in_page(request: Request, page: SignIn, *, status: int = 200) -> Response:

@@ -25,7 +25,7 @@ from switchboard.intake.batcher import Batcher
 from switchboard.intake.doors import Doors
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import NotFoundError, SwitchboardError
-from switchboard.kernel.http import Renderer, error_headers, page_response, problem_response, wants_json
+from switchboard.kernel.http import Renderer, error_headers, own_path, page_response, problem_response, wants_json
 from switchboard.kernel.live import LiveFeed
 from switchboard.kernel.settings import Settings
 from switchboard.ops import health_pages
@@ -109,7 +109,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return await _known_error(request, NotFoundError("There is no such page. Check the address."))
     known = SwitchboardError(error.detail)
     known.status, known.code = error.status_code, "refused"
-    return await _known_error(request, known)
+    response = await _known_error(request, known)
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def _bug(request: Request, _error: Exception) -> Response:
@@ -127,13 +129,19 @@ def _error_page(request: Request, error: SwitchboardError) -> Response:
         "title": error.code.replace("_", " ").capitalize(),
         "message": error.message,
         "remedy": "; ".join(problems),
-        "back_href": request.headers.get("referer", "") if request.method == "POST" else "",
+        "back_href": _page_before(request) if request.method == "POST" else "",
         "static_version": request.app.state.static_version,
     }
     renderer: Renderer = request.app.state.renderer
     response = page_response(renderer.render("error.html", context), status=error.status)
     response.headers.update(error_headers(error))
     return response
+
+
+def _page_before(request: Request) -> str:
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}/"
+    referer = request.headers.get("referer", "")
+    return own_path(referer.removeprefix(own.rstrip("/")), otherwise="") if referer.startswith(own) else ""
 
 
 def _static_version() -> str:

@@ -1,5 +1,6 @@
 """What every web entry point shares: rendering pages, reading forms, and one shape of error."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,9 @@ CONTENT_SECURITY_POLICY = (
 MAIL_SECURITY_POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 )
+
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Renderer:
@@ -85,6 +89,18 @@ def error_headers(error: SwitchboardError) -> dict[str, str]:
 def see_other(path: str) -> RedirectResponse:
     """After a form: go and look at the result."""
     return RedirectResponse(path, status_code=303)
+
+
+def own_path(path: str, *, otherwise: str = "/") -> str:
+    """The path if it leads to a page of this site, else `otherwise`: nobody is handed on to another site."""
+    # Browsers read a backslash as a slash, and two of them as the name of another host.
+    is_own = path.startswith("/") and not path.startswith("//") and path.isprintable() and "\\" not in path
+    return path if is_own else otherwise
+
+
+def is_storable(text: str) -> bool:
+    """Whether the database can keep the text: it holds neither NUL nor half of a surrogate pair."""
+    return _UNSTORABLE.search(text) is None
 
 
 def page_response(html: str, *, status: int = 200) -> HTMLResponse:

@@ -89,7 +89,7 @@ async def undo(visit: Visit) -> Response:
     first, last = _id_of(visit.query("first")), _id_of(visit.query("last"))
     undone = await reversing.undo(visit.tx, visit.caller, first, last)
     text = f"Taken back: {_count(undone)}." if undone else "There was nothing to take back: it has been changed since."
-    return visit.done(_safe(visit.query("back")) or "/leads", text)
+    return visit.done(own_path(visit.query("back"), otherwise="/leads"), text)
 
 
 async def _assign(visit: Visit, lead_ids: list[UUID], default: str) -> Response:
