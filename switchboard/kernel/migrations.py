@@ -180,8 +180,7 @@ def connect(url: str) -> Connection:
         # libpq explains itself over several lines; the first names the cause.
         cause = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
         raise ConfigurationError(
-            f"The database at {place} cannot be reached: {cause}. "
-            "Check that it runs and that DATABASE_URL is right."
+            f"The database at {place} cannot be reached: {cause}. Check that it runs and that DATABASE_URL is right."
         ) from error
     except psycopg.ProgrammingError as error:
         raise ConfigurationError(
