@@ -186,13 +186,12 @@ async def load_contacts(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, Con
 
 async def find_contact(tx: Tx, contact_id: UUID) -> Contact | None:
     """The contact, or the one it was merged into."""
-    # Both by primary key.
+    # Both by primary key. As a join it would read the whole table: row security is checked before the join's condition.
     return await tx.find_one(
         Contact,
         f"""
-        SELECT {_CONTACT} FROM app.contact asked
-        JOIN app.contact c ON c.id = coalesce(asked.merged_into, asked.id)
-        WHERE asked.id = %s AND asked.workspace_id = %s
+        SELECT {_CONTACT} FROM app.contact c
+        WHERE c.id = (SELECT coalesce(merged_into, id) FROM app.contact WHERE id = %s AND workspace_id = %s)
         """,
         (contact_id, tx.workspace_id),
     )
