@@ -1,8 +1,8 @@
 """The queue `steps`: moves every run that is due, the runs of one version together.
 
 A tick has two transactions. The first holds the rows of due runs and does all steps that touch nothing else. The second
-does those that change a subject (assign, set): their locks on leads and rotas come before those on runs, so it knows
-its runs by an advisory lock, locks the subjects first, and writes the rows of runs last.
+does those that change a subject (assign, set): locks on leads, on who has them and on rotas come before those on runs,
+so it knows its runs by an advisory lock, locks the subjects first, and writes the rows of runs last.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence

@@ -25,8 +25,8 @@ class LeadKind:
         return await load_facts(tx, ids)
 
     async def lock(self, tx: Tx, ids: Sequence[UUID]) -> None:
-        """Hold leads against changes by others."""
-        await repository.lock(tx, ids)
+        """Hold leads, and who has them, against changes by others."""
+        await changes.lock_leads(tx, ids)
 
     async def change(self, tx: Tx, ids: Sequence[UUID], field: str, value: object, actor: Actor) -> None:
         """Write one value to leads, as a person would; leads that have it already are left alone."""
