@@ -15,9 +15,8 @@ from switchboard.delivery.models import Draft, Message
 from switchboard.delivery.outbox import OutboxLoop, ReaperLoop
 from switchboard.kernel.db import Database
 
-LETTERHEAD = Letterhead(
-    "https://switchboard.example", b"a secret of thirty-two letters...", "switchboard.localhost", ""
-)
+SECRET = b"a secret of thirty-two letters..."
+LETTERHEAD = Letterhead("https://switchboard.example", SECRET, "switchboard.localhost", "")
 DEADLINE_SECONDS = 20
 
 
