@@ -4,7 +4,7 @@ These functions act for whoever is named, a flow too; `service` checks what a pe
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
@@ -24,16 +24,6 @@ from switchboard.leads.stages import list_stages
 from switchboard.people import service as people
 from switchboard.routing import service as routing
 from switchboard.routing.models import RoutingSubject
-
-
-async def lock_leads(tx: Tx, lead_ids: Collection[UUID]) -> dict[UUID, Lead]:
-    """These leads, held against changes by others until the transaction ends, and first who has them.
-
-    Routing comes from its own side: it holds who has a lead, then writes the lead's owner. Whoever came from the other
-    side would wait for it in a ring.
-    """
-    await routing.hold(tx, list(lead_ids))
-    return await repository.lock(tx, lead_ids)
 
 
 async def move_to_stage(tx: Tx, actor: Actor, leads: Sequence[Lead], stage: Stage) -> list[Event]:

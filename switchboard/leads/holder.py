@@ -16,7 +16,6 @@ class LeadHolder:
 
     async def move(self, tx: Tx, from_id: UUID, to_id: UUID) -> list[UUID]:
         """Give all leads of one contact to another; returns their ids."""
-        await changes.lock_leads(tx, await repository.list_open_ids(tx, [from_id, to_id]))
         standing = await repository.lock_open(tx, [from_id, to_id])
         if len(standing) == 2:
             joining = standing[from_id]

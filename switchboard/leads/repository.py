@@ -127,16 +127,6 @@ async def lock(tx: Tx, lead_ids: Collection[UUID]) -> dict[UUID, Lead]:
     return {lead.id: lead for lead in rows}
 
 
-async def list_open_ids(tx: Tx, contact_ids: Collection[UUID]) -> list[UUID]:
-    """The ids of the open leads of these contacts."""
-    # By the unique index lead_open.
-    rows = await tx.fetch_tuples(
-        "SELECT id FROM app.lead WHERE workspace_id = %s AND contact_id = ANY(%s) AND closed_at IS NULL",
-        (tx.workspace_id, list(contact_ids)),
-    )
-    return [row[0] for row in rows]
-
-
 async def lock_open(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, Lead]:
     """The open lead of each of these contacts that has one, by contact, held against changes by others."""
     # By the unique index lead_open, in the order in which batches open leads.

@@ -20,7 +20,7 @@ async def undo(tx: Tx, caller: Caller, first: UUID, last: UUID) -> int:
     """
     caller.require("agent")
     made = await repository.list_own_changes(tx, first, last, caller.user_id)
-    leads = await changes.lock_leads(tx, {lead_id for _, lead_id, _ in made})
+    leads = await repository.lock(tx, {lead_id for _, lead_id, _ in made})
     return (
         await _undo_stages(tx, caller, made, leads)
         + await _undo_junk(tx, caller, made, leads)

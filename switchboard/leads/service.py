@@ -146,7 +146,7 @@ async def _lock(tx: Tx, caller: Caller, lead_ids: Sequence[UUID]) -> list[Lead]:
     if not 1 <= len(wanted) <= MOST_AT_ONCE:
         problem = Problem("ids", f"select from 1 to {MOST_AT_ONCE} leads")
         raise InvalidError("Select the leads first.", problems=[problem])
-    found = await changes.lock_leads(tx, wanted)
+    found = await repository.lock(tx, wanted)
     if len(found) < len(wanted):
         raise LeadNotFoundError
     return [found[lead_id] for lead_id in wanted]

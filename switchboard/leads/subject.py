@@ -25,12 +25,12 @@ class LeadKind:
         return await load_facts(tx, ids)
 
     async def lock(self, tx: Tx, ids: Sequence[UUID]) -> None:
-        """Hold leads, and who has them, against changes by others."""
-        await changes.lock_leads(tx, ids)
+        """Hold leads against changes by others."""
+        await repository.lock(tx, ids)
 
     async def change(self, tx: Tx, ids: Sequence[UUID], field: str, value: object, actor: Actor) -> None:
         """Write one value to leads, as a person would; leads that have it already are left alone."""
-        leads = list((await changes.lock_leads(tx, ids)).values())
+        leads = list((await repository.lock(tx, ids)).values())
         if field == "stage":
             await _change_stage(tx, leads, str(value), actor)
         elif field == "value" and isinstance(value, int):

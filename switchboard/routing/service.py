@@ -166,15 +166,6 @@ async def release(tx: Tx, subject_ids: Sequence[UUID]) -> None:
         await wake(tx, WAITING_QUEUE)
 
 
-async def hold(tx: Tx, subject_ids: Sequence[UUID]) -> None:
-    """Keep others from changing who has these subjects until the transaction ends.
-
-    A room that will change its own rows and then release or assign them holds them first: the loops of routing come
-    from this side too, and two that come from opposite sides would wait for each other.
-    """
-    await repository.lock_assignments(tx, subject_ids)
-
-
 async def find_assignments(tx: Tx, subject_ids: Sequence[UUID]) -> dict[UUID, Assignment]:
     """Who has these subjects now; nothing for those that were never routed."""
     return await repository.find_assignments(tx, subject_ids)

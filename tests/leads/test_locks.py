@@ -1,4 +1,4 @@
-"""A person and a queue that change the same leads at once wait for each other, and never in a ring."""
+"""A person and a queue that change the same leads at once wait for each other, and never in a ring: lead, then rota."""
 
 import asyncio
 from datetime import timedelta
@@ -8,10 +8,11 @@ from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Database
 from switchboard.leads import service
 from switchboard.routing import service as routing
+from switchboard.routing.locking import lock_subjects
 from tests.leads.conftest import open_lead, read
 
 
-async def test_a_person_waits_for_routing_before_holding_the_lead(
+async def test_a_person_waits_while_routing_hands_the_lead_out(
     database: Database, agent: Caller, owner: Caller, source_id: UUID
 ) -> None:
     lead_id = await open_lead(database, agent, source_id)
@@ -19,7 +20,7 @@ async def test_a_person_waits_for_routing_before_holding_the_lead(
 
     async def hand_out() -> None:
         async with database.transaction(agent.workspace_id) as tx:
-            await routing.hold(tx, [lead_id])
+            await lock_subjects(tx, [lead_id])
             routing_holds.set()
             await person_asked.wait()
             # The person's transaction is under way: until it waits, nothing here may be in its way.
