@@ -61,10 +61,13 @@ class OutboxLoop:
         self._sending_patiently = asyncio.Semaphore(max(slots - SLOTS_KEPT_FOR_URGENT, 1))
         self._tasks: dict[asyncio.Task[Outcome], bool] = {}
         self._outcomes: list[Outcome] = []
-        self._mean_seconds = SECONDS_AHEAD
+        self._messages_per_second = 0.0
+        self._counted_from = monotonic_seconds()
 
     async def tick(self) -> Tick:
         """Take what there is room for, and write down what has come back; returns while others may be under way."""
+        if not self._tasks:
+            self._counted_from = monotonic_seconds()
         handled = await self._take()
         if self._tasks:
             await self._wait()
@@ -81,7 +84,7 @@ class OutboxLoop:
 
     async def _take(self) -> int:
         waiting = sum(1 for is_urgent in self._tasks.values() if not is_urgent)
-        ahead = min(MOST_TAKEN, self._slots + int(self._slots * SECONDS_AHEAD / max(self._mean_seconds, 0.001)))
+        ahead = max(self._slots, min(MOST_TAKEN, int(self._messages_per_second * SECONDS_AHEAD)))
         room = Room(slots=MOST_TAKEN, slots_for_flows=max(ahead - waiting, 0))
         claimed = await self._claimer.claim(list(self._channels), room)
         for outgoing in claimed.outgoing:
@@ -99,7 +102,9 @@ class OutboxLoop:
 
     async def _settle(self) -> None:
         """Write what has come back. When that fails the outcomes are kept, and written at the next tick."""
-        for task in [task for task in self._tasks if task.done()]:
+        finished = [task for task in self._tasks if task.done()]
+        self._measure(len(finished))
+        for task in finished:
             del self._tasks[task]
             self._outcomes.append(task.result())
         if not self._outcomes:
@@ -124,13 +129,16 @@ class OutboxLoop:
             sent = await self._channels[outgoing.message.channel].send(written.envelope)
         except Exception as error:  # noqa: BLE001 whatever a try raises is the outcome of that one message
             failure = _as_send_error(outgoing, error)
-            return Outcome(outgoing, self._measure(started), failure.message, written, failure)
-        return Outcome(outgoing, self._measure(started), sent.response, written)
+            return Outcome(outgoing, monotonic_seconds() - started, failure.message, written, failure)
+        return Outcome(outgoing, monotonic_seconds() - started, sent.response, written)
 
-    def _measure(self, started: float) -> float:
-        seconds = monotonic_seconds() - started
-        self._mean_seconds += (seconds - self._mean_seconds) / 16
-        return seconds
+    def _measure(self, finished: int) -> None:
+        """Follow how fast messages go, by those that came back since the last time."""
+        if finished:
+            now = monotonic_seconds()
+            rate = finished / max(now - self._counted_from, 0.001)
+            self._messages_per_second += (rate - self._messages_per_second) / 4
+            self._counted_from = now
 
 
 class ReaperLoop:
