@@ -69,7 +69,6 @@ WORDINGS: Mapping[str, Wording] = {
     "message.replied": Wording("reply", "answered", "accent"),
     "conversation.answered": Wording("reply", "answered the conversation", "ok"),
     "conversation.waiting": Wording("hourglass", "waits for an answer", "wait"),
-    "conversation.opened": Wording("message-square", "began a conversation"),
     "conversation.assigned": Wording("user-check", "assigned the conversation to {owner}"),
     "conversation.snoozed": Wording("clock", "snoozed the conversation"),
     "conversation.woken": Wording("bell", "woke the conversation"),
