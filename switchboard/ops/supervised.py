@@ -11,7 +11,7 @@ from switchboard.kernel.children import Process, start_child
 from switchboard.ops.supervision_plan import ChildPlan
 
 FIRST_DELAY_SECONDS = 0.2
-LONGEST_DELAY_SECONDS = 30.0
+LONGEST_DELAY_SECONDS = 5.0
 
 # A program that ran this long has recovered from whatever ended it before.
 _STEADY_SECONDS = 60.0

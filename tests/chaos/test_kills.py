@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(420)]
 
 SEED = 20_261_120
 KILLS = 20
-SECONDS_BETWEEN_KILLS = (0.6, 1.6)
+SECONDS_BETWEEN_KILLS = (1.0, 4.0)
 LEADS_A_SECOND = 40
 
 FLOW = """
