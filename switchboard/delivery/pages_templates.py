@@ -131,12 +131,14 @@ async def preview_draft(visit: Visit) -> Response:
 
 
 async def send_test(visit: Visit) -> Response:
-    """Send the letter as it stands in the form to the caller, and go back to the saved one."""
+    """Send the letter as it stands in the form to the caller, and say so in the frame beside it."""
     draft = _draft(visit)
     contact = await templates.find_preview_contact(visit.tx, visit.caller, visit.form.text("contact"))
-    address = await templates.send_test(visit.tx, visit.caller, Template(draft.subject, draft.body), contact)
-    template_id = visit.form.optional_id("id")
-    return visit.done(f"/templates/{template_id}" if template_id else "/templates", f"On its way to {address}.")
+    try:
+        address = await templates.send_test(visit.tx, visit.caller, Template(draft.subject, draft.body), contact)
+    except TemplateError as error:
+        return _problems_response(visit, error)
+    return frame_response(visit, visit.state.renderer.render("delivery/test_sent.html", {"address": address}))
 
 
 async def _preview(visit: Visit, template: Template, contact: str) -> Response:
@@ -144,9 +146,13 @@ async def _preview(visit: Visit, template: Template, contact: str) -> Response:
     try:
         letter = await templates.preview(visit.tx, visit.caller, template, chosen)
     except TemplateError as error:
-        shown = visit.state.renderer.render("delivery/preview_problems.html", {"problems": error.problems})
-        return frame_response(visit, shown)
+        return _problems_response(visit, error)
     return frame_response(visit, letter.html)
+
+
+def _problems_response(visit: Visit, error: TemplateError) -> Response:
+    shown = visit.state.renderer.render("delivery/preview_problems.html", {"problems": error.problems})
+    return frame_response(visit, shown)
 
 
 async def _render(

@@ -152,7 +152,7 @@ async def test_the_cap_holds_while_two_processes_send(database: Database, worksp
     contacts = [
         await make_contact(database, workspace_id, f"c{number}@x.example", f"C {number}") for number in range(8)
     ]
-    drafts = [letter(contact) for contact in contacts for _ in range(10)]
+    drafts = [letter(contact) for _ in range(10) for contact in contacts]
     ids = await queue(database, workspace_id, *drafts)
     first, second = Outbox(database), Outbox(database)
     for _ in range(3):
