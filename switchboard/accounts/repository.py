@@ -184,6 +184,20 @@ async def insert_address(tx: Tx, kind: str, address: str, target_id: UUID | None
     )
 
 
+async def move_address(tx: Tx, kind: str, before: str, after: str) -> bool:
+    """Put a new public address in the place of one of the transaction's workspace; False when somebody has it."""
+    # By primary key; the subquery keeps another workspace's address from being an error.
+    moved = await tx.execute(
+        """
+        UPDATE app.address_book SET address = %(after)s
+        WHERE kind = %(kind)s AND address = %(before)s AND owner_workspace_id = %(workspace)s
+          AND NOT EXISTS (SELECT FROM app.address_book WHERE kind = %(kind)s AND address = %(after)s)
+        """,
+        {"kind": kind, "before": before, "after": after, "workspace": tx.workspace_id},
+    )
+    return moved == 1
+
+
 async def delete_address(tx: Tx, kind: str, address: str) -> None:
     """Strike a public address of the transaction's workspace out of the address book."""
     # By primary key.

@@ -105,8 +105,17 @@ async def update_workspace(tx: Tx, caller: Caller, workspace: Workspace) -> None
         default_region=workspace.default_region,
         mail_from=workspace.mail_from,
     )
+    await _move_mail_address(tx, workspace.mail_from)
     await repository.update_workspace(tx, workspace)
     await events.append(tx, [Event("workspace.updated", subject_id=workspace.id, actor=caller.actor)])
+
+
+async def _move_mail_address(tx: Tx, mail_from: str) -> None:
+    """Mail to the new sender comes into the inbox; raises InvalidError when it is another workspace's."""
+    before, after = (await get_workspace(tx)).mail_from.lower(), mail_from.lower()
+    if before != after and not await repository.move_address(tx, "mail", before, after):
+        problem = Problem("mail_from", "another workspace receives mail at this address; choose another one")
+        raise InvalidError("The workspace's settings cannot be saved.", problems=[problem])
 
 
 async def create_member(tx: Tx, caller: Caller, *, email: str, name: str, password: str, role: Role) -> UUID:

@@ -7,10 +7,12 @@ token proves it.
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
+import psycopg
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -32,6 +34,7 @@ from switchboard.kernel.settings import Settings
 
 SESSION_COOKIE = "switchboard_session"
 TOAST_COOKIE = "switchboard_toast"
+MOST_COLLISIONS = 2
 LONGEST_FORM_BYTES = 12 * 1024 * 1024
 # A larger form is read only after it is known who sends it.
 LARGEST_UNKNOWN_FORM_BYTES = 64 * 1024
@@ -203,18 +206,26 @@ async def _known_caller(request: Request) -> Caller:
 async def _visit(request: Request, handler: Handler, form: Form, *, changes: bool = False) -> Response:
     if not is_storable(request.scope["path"]):
         raise NotFoundError("There is no such page. Check the address.")
-    state: WebState = request.app.state
     token = request.cookies.get(SESSION_COOKIE, "")
     try:
-        async with state.database.directory() as tx:
-            session, caller = await service.resume_session(tx, token)
-            if changes:
-                _require_csrf_token(request, form, session)
-            return await handler(Visit(request, tx, caller, session, form))
+        for _ in range(MOST_COLLISIONS):
+            # Postgres ended this transaction so that another could go on; nothing of it was kept, so it may run again.
+            with suppress(psycopg.errors.DeadlockDetected):
+                return await _run(request, handler, form, token, changes=changes)
+        return await _run(request, handler, form, token, changes=changes)
     except UnauthenticatedError:
         if wants_json(request) or changes:
             raise
         return see_other(f"/sign-in?next={quote(request.url.path)}")
+
+
+async def _run(request: Request, handler: Handler, form: Form, token: str, *, changes: bool) -> Response:
+    state: WebState = request.app.state
+    async with state.database.directory() as tx:
+        session, caller = await service.resume_session(tx, token)
+        if changes:
+            _require_csrf_token(request, form, session)
+        return await handler(Visit(request, tx, caller, session, form))
 
 
 async def read_form(request: Request, *, most_bytes: int = LONGEST_FORM_BYTES) -> Form:

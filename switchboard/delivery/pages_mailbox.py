@@ -17,7 +17,6 @@ from switchboard.delivery.paging import find_id
 from switchboard.kernel.http import MAIL_SECURITY_POLICY, path_id
 
 # A frame whose links open in a window of their own, free of the frame's limits; it still runs nothing.
-FRAME_POLICY = f"{MAIL_SECURITY_POLICY} allow-popups allow-popups-to-escape-sandbox"
 VIEWS = ("html", "text", "source")
 
 
@@ -88,7 +87,7 @@ async def show_body(visit: Visit) -> Response:
 def frame_response(visit: Visit, html: str) -> Response:
     """The HTML of a mail as a page of its own, whose policy lets it run nothing and load nothing."""
     head = visit.state.renderer.render("delivery/frame_head.html", {})
-    headers = {"Content-Security-Policy": FRAME_POLICY, "Cache-Control": "private, no-store"}
+    headers = {"Content-Security-Policy": MAIL_SECURITY_POLICY, "Cache-Control": "private, no-store"}
     return HTMLResponse(head + html, headers=headers)
 
 

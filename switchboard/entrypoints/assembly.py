@@ -34,6 +34,7 @@ from switchboard.leads import pages as leads_pages
 from switchboard.leads import wiring as leads_wiring
 from switchboard.leads.holder import LeadHolder
 from switchboard.leads.subject import LeadKind
+from switchboard.ops import housekeeping
 from switchboard.people import pages as people_pages
 from switchboard.people import suggesting
 from switchboard.people.merging import ContactHolder
@@ -51,6 +52,8 @@ def build_hub() -> Hub:
     leads_wiring.subscribe(hub)
     inbox_wiring.subscribe(hub)
     flows_wiring.subscribe(hub, subject_kinds())
+    intake_wiring.subscribe(hub)
+    housekeeping.subscribe(hub)
     return hub
 
 
@@ -87,7 +90,7 @@ async def load_letter_facts(tx: Tx, lead_ids: Sequence[UUID]) -> Mapping[UUID, L
 def build_loops(settings: Settings, database: Database) -> list[Loop]:
     """Every queue of one process, in the order of a signal's life."""
     handlers = {**intake_wiring.job_handlers(), **inbox_wiring.job_handlers(settings)}
-    jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, **handlers})
+    jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, housekeeping.KIND: housekeeping.clean_up, **handlers})
     mail = MailListener.from_settings(settings, database)
     steps = StepLoop(database, subject_kinds(), public_url=settings.public_url)
     sending = delivery_wiring.build_loops(settings, database, load_letter_facts)

@@ -51,7 +51,8 @@ class FlowTriggers:
         """Stop, then wake, then begin."""
         knowledge = Knowledge(tx, self._kinds, await tx.now())
         await self._touch_runs(tx, told, knowledge)
-        await self._begin_runs(tx, told, knowledge)
+        if not tx.is_backfill:
+            await self._begin_runs(tx, told, knowledge)
 
     async def _touch_runs(self, tx: Tx, told: Sequence[Event], knowledge: Knowledge) -> None:
         lead_ids = {event.lead_id for event in told if event.lead_id is not None}

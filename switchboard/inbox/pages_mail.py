@@ -23,8 +23,7 @@ from switchboard.kernel.http import MAIL_SECURITY_POLICY, path_id
 from switchboard.kernel.ids import new_id
 
 # A frame whose links open in a window of their own, free of the frame's limits; it still runs nothing.
-FRAME_POLICY = f"{MAIL_SECURITY_POLICY} allow-popups allow-popups-to-escape-sandbox"
-REMOTE_IMAGES_POLICY = FRAME_POLICY.replace("img-src 'self' data:", "img-src https: http: data:")
+REMOTE_IMAGES_POLICY = MAIL_SECURITY_POLICY.replace("img-src 'self' data:", "img-src https: http: data:")
 FILE_POLICY = "default-src 'none'; sandbox"
 PRIVATE = "private, no-store"
 
@@ -44,7 +43,7 @@ async def show_body(visit: Visit) -> Response:
     addresses = _addresses_of(pictures)
     safe = await in_thread(_sanitise, message.body_html, addresses, with_images)
     head = visit.state.renderer.render("inbox/mail_head.html", {})
-    policy = REMOTE_IMAGES_POLICY if with_images else FRAME_POLICY
+    policy = REMOTE_IMAGES_POLICY if with_images else MAIL_SECURITY_POLICY
     headers = {"Content-Security-Policy": policy, "Cache-Control": PRIVATE, "Referrer-Policy": "no-referrer"}
     return HTMLResponse(head + safe, headers=headers)
 

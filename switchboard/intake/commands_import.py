@@ -35,6 +35,7 @@ class _Request:
     path: Path
     source: str
     mapping: dict[str, object] | None
+    starts_flows: bool
 
 
 def import_file(
@@ -44,10 +45,12 @@ def import_file(
     mapping: Annotated[
         Path | None, typer.Option(help="JSON that says which column is what; guessed without.", exists=True)
     ] = None,
+    start_flows: Annotated[bool, typer.Option("--start-flows", help="Let flows begin for these people.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,
 ) -> None:
     """Import a file of leads and follow it to the end. Exit code 1 when rows were not imported."""
-    chosen, request = console(ctx), _Request(file, source, _read_mapping(mapping) if mapping else None)
+    chosen = console(ctx)
+    request = _Request(file, source, _read_mapping(mapping) if mapping else None, start_flows)
 
     async def work(database: Database, _settings: Settings) -> Import:
         return await _import(chosen, database, request, is_quiet=as_json)
@@ -75,7 +78,7 @@ async def _import(chosen: Console, database: Database, request: _Request, *, is_
     async with database.transaction(caller.workspace_id) as tx:
         if request.mapping is not None:
             await importing.map_columns(tx, caller, import_.id, request.mapping)
-        await importing.start(tx, caller, import_.id)
+        await importing.start(tx, caller, import_.id, starts_flows=request.starts_flows)
     return await _follow(database, caller, import_.id, is_quiet=is_quiet)
 
 

@@ -109,14 +109,20 @@ def headers_key(sample: Mapping[str, object]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
 
 
-async def start(tx: Tx, caller: Caller, import_id: UUID) -> Import:
-    """Import the file with the columns as they are mapped now; raises InvalidError when nobody could be reached."""
+async def start(tx: Tx, caller: Caller, import_id: UUID, *, starts_flows: bool = False) -> Import:
+    """Import the file with the columns as they are mapped now.
+
+    Flows begin for these people only when `starts_flows` says so: a file is mostly of people who asked long ago.
+    Raises InvalidError when nobody could be reached.
+    """
     import_ = await _access(tx, caller, import_id)
     if not {"email", "phone"} & FieldMapping.from_json(import_.columns).rules.keys():
         message = "choose the column that holds e-mail addresses or phone numbers"
         raise InvalidError("Nobody could be reached.", problems=[Problem("columns", message)])
     if not await repository_imports.move_state(tx, import_id, before=["ready"], after="running"):
         raise ImportStateError(import_.state)
+    if starts_flows:
+        await repository_imports.allow_flows(tx, import_id)
     await jobs.enqueue(tx, RUN, {"import_id": import_id}, key=str(import_id), priority=7)
     await events.append(tx, [Event("import.started", subject_id=import_id, actor=caller.actor)])
     return await access_import(tx, caller, import_id)

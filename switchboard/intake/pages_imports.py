@@ -101,7 +101,8 @@ async def start_import(visit: Visit) -> Response:
     """Go."""
     import_id = path_id(visit.request)
     try:
-        await importing.start(visit.tx, visit.caller, import_id)
+        starts_flows = visit.form.checked("starts_flows")
+        await importing.start(visit.tx, visit.caller, import_id, starts_flows=starts_flows)
     except InvalidError as error:
         import_ = await importing.access_import(visit.tx, visit.caller, import_id)
         said = "; ".join(problem.message for problem in error.problems)

@@ -64,12 +64,23 @@ class RecognitionLoop:
             due = await repository.claim_due(tx, MOST_SIGNALS)
             for workspace_id, group in groupby(sorted(due, key=_workspace), key=_workspace):
                 await tx.enter_workspace(workspace_id)
-                await _recognise_group(tx, list(group))
+                await _recognise_loud_and_quiet(tx, list(group))
         return Tick(len(due), has_more=len(due) == MOST_SIGNALS)
 
 
 def _workspace(signal: DueSignal) -> UUID:
     return signal.workspace_id
+
+
+async def _recognise_loud_and_quiet(tx: Tx, group: list[DueSignal]) -> None:
+    """Live signals begin flows; those of an import only when whoever started it said so."""
+    imports = {signal.import_id for signal in group if signal.import_id is not None}
+    quiet = await repository_imports.find_quiet(tx, imports) if imports else set()
+    for is_backfill in (False, True):
+        part = [signal for signal in group if (signal.import_id in quiet) is is_backfill]
+        if part:
+            with tx.backfill(is_backfill=is_backfill):
+                await _recognise_group(tx, part)
 
 
 async def _recognise_group(tx: Tx, group: list[DueSignal]) -> None:

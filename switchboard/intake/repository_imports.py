@@ -1,7 +1,7 @@
 """The statements of imports."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -177,6 +177,21 @@ async def move_state(
         {"id": import_id, "before": list(before), "after": after, "detail": detail},
     )
     return changed == 1
+
+
+async def allow_flows(tx: Tx, import_id: UUID) -> None:
+    """Let what this import brings begin flows, as live signals do."""
+    # By primary key.
+    await tx.execute("UPDATE app.import SET starts_flows = true WHERE id = %s", (import_id,))
+
+
+async def find_quiet(tx: Tx, import_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the imports that begin no flows."""
+    # By primary key.
+    rows = await tx.fetch_tuples(
+        "SELECT id FROM app.import WHERE id = ANY(%s) AND NOT starts_flows", (list(import_ids),)
+    )
+    return {row[0] for row in rows}
 
 
 async def add_progress(tx: Tx, import_id: UUID, progress: Progress) -> bool:

@@ -1,10 +1,23 @@
-"""What the intake room adds to a process: its job handlers and its queue."""
+"""What the intake room adds to a process: its job handlers, and what it hears."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from switchboard.intake import housekeeping
 from switchboard.intake.import_jobs import ImportJobs
+from switchboard.kernel import jobs
+from switchboard.kernel.db import Tx
+from switchboard.kernel.events import Event, Hub
 from switchboard.kernel.jobs import JobHandler
+
+
+def subscribe(hub: Hub) -> None:
+    """Hear that a workspace is new."""
+    hub.subscribe(["workspace.created"], begin_housekeeping)
+
+
+async def begin_housekeeping(tx: Tx, _told: Sequence[Event]) -> None:
+    """Plan the workspace's daily housekeeping; it plans itself anew each day."""
+    await jobs.enqueue(tx, housekeeping.KIND, {}, key="daily", priority=9)
 
 
 def job_handlers() -> Mapping[str, JobHandler]:

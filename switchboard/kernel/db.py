@@ -51,6 +51,7 @@ class Tx:
         self.connection = connection
         self.hub = hub
         self._workspace_id = workspace_id
+        self.is_backfill = False
 
     @property
     def workspace_id(self) -> UUID:
@@ -93,6 +94,15 @@ class Tx:
         """The first column of the first row, or None where there is no row."""
         found = await (await self._run(sql, params, tuple_row)).fetchone()
         return None if found is None else found[0]
+
+    @contextmanager
+    def backfill(self, *, is_backfill: bool) -> Iterator[None]:
+        """What is written inside is the past being filled in: subscribers keep their rows, and begin nothing new."""
+        before, self.is_backfill = self.is_backfill, is_backfill
+        try:
+            yield
+        finally:
+            self.is_backfill = before
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -27,7 +27,8 @@ CONTENT_SECURITY_POLICY = (
 )
 # A mail is shown in a frame of its own that may run nothing and load nothing from elsewhere.
 MAIL_SECURITY_POLICY = (
-    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'self'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 
 

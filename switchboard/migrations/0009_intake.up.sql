@@ -103,6 +103,7 @@ CREATE TABLE app.import (
     rows_total integer,
     rows_read integer NOT NULL DEFAULT 0,
     is_read boolean NOT NULL DEFAULT false,
+    starts_flows boolean NOT NULL DEFAULT false,
     rows_new integer NOT NULL DEFAULT 0,
     rows_updated integer NOT NULL DEFAULT 0,
     rows_duplicate integer NOT NULL DEFAULT 0,

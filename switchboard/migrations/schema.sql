@@ -411,6 +411,7 @@ CREATE TABLE app.import (
     rows_total integer,
     rows_read integer DEFAULT 0 NOT NULL,
     is_read boolean DEFAULT false NOT NULL,
+    starts_flows boolean DEFAULT false NOT NULL,
     rows_new integer DEFAULT 0 NOT NULL,
     rows_updated integer DEFAULT 0 NOT NULL,
     rows_duplicate integer DEFAULT 0 NOT NULL,

@@ -35,6 +35,20 @@ async def test_an_owner_changes_every_setting(app: Starlette, database: Database
     assert stored.supervisor_id == owner.user_id
 
 
+async def test_mail_to_a_new_sender_comes_in_and_another_workspaces_is_refused(
+    app: Starlette, database: Database, owner: Caller, stranger: Caller
+) -> None:
+    async with signed_in(app, database, owner) as browser:
+        assert (await browser.post("/settings", WORKSPACE)).status_code == 303
+    async with signed_in(app, database, stranger) as browser:
+        refused = await browser.post("/settings", WORKSPACE)
+    assert refused.status_code == 422
+    assert "another workspace receives mail at this address" in refused.text
+    async with database.directory() as tx:
+        found = await service.find_address(tx, "mail", "hello@acme.example")
+    assert found == (owner.workspace_id, None)
+
+
 async def test_what_is_wrong_stands_beside_its_field_and_nothing_is_saved(
     app: Starlette, database: Database, owner: Caller
 ) -> None:

@@ -9,6 +9,8 @@ from openpyxl import Workbook
 
 from switchboard.accounts.errors import RoleForbidsError
 from switchboard.accounts.models import Caller
+from switchboard.entrypoints.assembly import subject_kinds
+from switchboard.flows import service as flows
 from switchboard.intake import import_jobs, importing, repository, signals
 from switchboard.intake.errors import ImportMissingError, ImportStateError
 from switchboard.intake.models import Import, Source
@@ -51,11 +53,11 @@ async def _find(database: Database, caller: Caller, import_id: UUID) -> Import:
         return await importing.access_import(tx, caller, import_id)
 
 
-async def _run(database: Database, caller: Caller, import_id: UUID) -> Import:
+async def _run(database: Database, caller: Caller, import_id: UUID, *, starts_flows: bool = False) -> Import:
     handlers = job_handlers()
     await _work(database, handlers)
     async with database.transaction(caller.workspace_id) as tx:
-        await importing.start(tx, caller, import_id)
+        await importing.start(tx, caller, import_id, starts_flows=starts_flows)
     await _work(database, handlers)
     await recognise_all(database)
     return await _find(database, caller, import_id)
@@ -107,6 +109,24 @@ async def test_importing_the_same_file_again_updates_instead_of_adding(
     again = await _run(database, owner, await _upload(database, owner, source, LEADS))
     counts = (again.rows_new, again.rows_updated, again.rows_duplicate, again.rows_failed)
     assert counts == (0, 3, 1, 2)
+
+
+FLOW = "flow: hello\ntitle: Hello\nsubject: lead\nstarts: [lead.created]\nsteps:\n  - wait: 1d\n"
+
+
+@pytest.mark.parametrize(("starts_flows", "runs"), [(False, 0), (True, 2)])
+async def test_flows_begin_for_a_file_only_when_asked_and_for_live_signals_always(
+    database: Database, source: Source, owner: Caller, starts_flows: bool, runs: int
+) -> None:
+    async with database.transaction(owner.workspace_id) as tx:
+        flow = await flows.save_flow(tx, owner, FLOW, subject_kinds())
+        await flows.activate(tx, owner, flow.id, subject_kinds())
+    await _run(database, owner, await _upload(database, owner, source, LEADS), starts_flows=starts_flows)
+    await store(database, source, {"email": "live@x.example"})
+    await recognise_all(database)
+    async with database.transaction(owner.workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.lead") == 3
+        assert await tx.fetch_value("SELECT count(*) FROM app.run") == runs + 1
 
 
 async def test_a_file_of_several_slices_goes_on_after_a_crash_without_loss_or_repeat(

@@ -234,8 +234,15 @@ function press(key) {
   if (!element) return false;
   if (element.matches("textarea, select, input:not([type=checkbox])")) element.focus();
   else element.click();
+  if (element.matches("summary")) $(CHOICES, element.parentElement)?.focus();
   return true;
 }
+const CHOICES = ".menu-item:not(:disabled)";
+function choose(menu, step) {
+  const choices = $$(CHOICES, menu);
+  choices[(choices.indexOf(document.activeElement) + step + choices.length) % choices.length]?.focus();
+}
+const STEPS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 const PLAIN = {
   j: () => move(1), k: () => move(-1), ArrowDown: () => current() && move(1), ArrowUp: () => current() && move(-1),
   "/": () => $$("[data-search]").find(visible)?.select(),
@@ -249,6 +256,8 @@ function plainKey(event) {
     if (box) { box.checked = !box.checked; check(box, event.shiftKey); }
     return Boolean(box);
   }
+  const menu = document.activeElement?.closest("details.menu[open]");
+  if (menu && key in STEPS) { choose(menu, STEPS[key]); return true; }
   if (key.startsWith("Arrow") && !document.activeElement?.closest("[data-row]")) return false;
   if (key === "Enter" && row && document.activeElement === document.body) return Boolean($("[data-open]", row)?.click() ?? true);
   if (press(key)) return true;
@@ -257,7 +266,9 @@ function plainKey(event) {
   return key in PLAIN;
 }
 function escape(event) {
+  const menu = $("details.menu[open]");
   if (typing(event.target)) event.target.blur();
+  else if (menu) { menu.open = false; $("summary", menu).focus(); }
   else if (!clearSelection()) [...$$("[data-close]")].find(visible)?.click();
 }
 document.addEventListener("keydown", (event) => {
