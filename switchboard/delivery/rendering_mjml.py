@@ -132,6 +132,13 @@ def compile_markup(body: MaskedBody) -> str:
     except ValueError as error:
         problem = _problem_of(error, body)
         raise TemplateError("The template's MJML cannot be read.", problems=[problem]) from error
+    except BaseException as error:
+        # The compiler is Rust. Where it fails outright, as over a lone > behind a letter beyond ASCII, it raises what
+        # is no Exception, cannot be imported by name, and would end the process that sends.
+        if type(error).__name__ != "PanicException":
+            raise
+        problem = Problem("body", "MJML: the compiler gave up. Where the text has a lone >, write &gt; instead.")
+        raise TemplateError("The template's MJML cannot be read.", problems=[problem]) from error
 
 
 def check_markup(body: MaskedBody) -> list[Problem]:

@@ -249,3 +249,11 @@ def test_rubbish_is_reported_never_raised(body: str) -> None:
     assert all(problem.message for problem in problems)
     if not problems:
         render_template(Template(body, body), VARIABLES)
+
+
+@pytest.mark.parametrize("text", ["日本語 > 英語", "Preis: 5 € > 4 €", " é:>/"])
+def test_what_the_compiler_fails_over_is_a_problem_like_any_other(text: str) -> None:
+    problems = check_template("Subject", f"<mj-text>{text}</mj-text>", VARIABLES)
+    assert [problem.field for problem in problems] == ["body"]
+    assert "write &gt; instead" in problems[0].message
+    assert check_template("Subject", f"<mj-text>{text.replace('>', '&gt;')}</mj-text>", VARIABLES) == []
