@@ -257,3 +257,28 @@ def test_what_the_compiler_fails_over_is_a_problem_like_any_other(text: str) -> 
     assert [problem.field for problem in problems] == ["body"]
     assert "write &gt; instead" in problems[0].message
     assert check_template("Subject", f"<mj-text>{text.replace('>', '&gt;')}</mj-text>", VARIABLES) == []
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("<mj-wrapper>", "</mj-wrapper>"),
+        ("<div>", "</div>"),
+        ("<x y='>' z=\"/\">", "</x>"),
+        ("<div><!--</div>-->", "</div>"),
+        ("<div title='</div>'>", "</div>"),
+        ("<DIV></p>", "</DIV>"),
+    ],
+)
+def test_elements_within_elements_beyond_reason_are_refused_before_they_end_the_process(begin: str, end: str) -> None:
+    for depth in (3_000, 200_000 // len(begin + end)):
+        body = f"<mjml><mj-body><mj-raw>{begin * depth}{end * depth}</mj-raw></mj-body></mjml>"[:200_000]
+        (problem,) = check_markup(mask_liquid(body))
+        assert problem.message == "More than 100 elements stand within each other here: take some of them out."
+        with pytest.raises(TemplateError, match="nested too deep"):
+            compile_markup(mask_liquid(body))
+
+
+def test_elements_beside_each_other_are_not_deep() -> None:
+    body = "<mjml><mj-body><mj-section><mj-column><mj-text>" + "<p>a <br> <b>b</b> <img alt='>'/></p>" * 500
+    assert check_markup(mask_liquid(f"{body}</mj-text></mj-column></mj-section></mj-body></mjml>")) == []
