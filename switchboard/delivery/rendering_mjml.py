@@ -15,10 +15,16 @@ from switchboard.kernel.errors import Problem
 
 MAX_BODY_LENGTH = 200_000
 MAX_LIQUID_LENGTH = 20_000
+MAX_NESTING = 100
 
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _MARKUP = re.compile(r"<!--|-->|</?mj-(?:title|preview|style)\b|<|>", re.IGNORECASE)
 _POSITION = re.compile(r"at position (\d+):(\d+)")
+# A comment, or a whole tag with its name, its attributes (where a > may stand between quotation marks) and its end.
+_ELEMENT = re.compile(
+    r"""<!--.*?-->|<!\[CDATA\[.*?\]\]>|<(/?)([a-z][^\s/>"']*+)(?:"[^"]*+"|'[^']*+'|[^"'>/]|(/(?=>))|/)*+>""",
+    re.DOTALL | re.IGNORECASE,
+)
 
 # Components that hold other components; text directly inside one of them would be dropped without a word.
 _CONTAINERS = frozenset(
@@ -121,6 +127,7 @@ class MaskedBody:
 
 def compile_markup(body: MaskedBody) -> str:
     """The HTML document of a masked body, styles inlined, marks still in it; raises `TemplateError`."""
+    _require_shallow(body)
     # Only processes that render pay for loading the two compilers.
     import css_inline  # noqa: PLC0415
     import mjml  # noqa: PLC0415
@@ -143,6 +150,10 @@ def compile_markup(body: MaskedBody) -> str:
 
 def check_markup(body: MaskedBody) -> list[Problem]:
     """What is wrong with the MJML of a body, each with its place; empty when it compiles."""
+    try:
+        _require_shallow(body)
+    except TemplateError as error:
+        return list(error.problems)
     reader = _MarkupReader(body)
     reader.feed(body.text)
     reader.close()
@@ -154,6 +165,26 @@ def check_markup(body: MaskedBody) -> list[Problem]:
     except TemplateError as error:
         return list(error.problems)
     return []
+
+
+def _require_shallow(body: MaskedBody) -> None:
+    """Raise `TemplateError` for elements within elements beyond reason: the compiler's stack would end the process."""
+    still_open: list[str] = []
+    for found in _ELEMENT.finditer(body.text):
+        end, name, closes_itself = found.groups()
+        tag = (name or "").lower()
+        if end:
+            # Only an end that fits counts, so that no end hidden in a text makes it look less deep than it is.
+            if still_open and still_open[-1] == tag:
+                still_open.pop()
+        elif tag and not closes_itself and tag not in _VOID:
+            still_open.append(tag)
+        if len(still_open) > MAX_NESTING:
+            line, column = body.place(found.start())
+            message = f"More than {MAX_NESTING} elements stand within each other here: take some of them out."
+            raise TemplateError(
+                "The template's MJML is nested too deep.", problems=[Problem("body", message, line=line, column=column)]
+            )
 
 
 def mask_liquid(body: str) -> MaskedBody:

@@ -16,6 +16,7 @@ from switchboard.delivery.rendering import (
     render_template,
 )
 from switchboard.delivery.rendering_liquid import parse_plain, render_bounded
+from switchboard.delivery.rendering_mjml import check_markup, compile_markup, mask_liquid
 from switchboard.delivery.rendering_text import convert_to_text
 from switchboard.kernel.errors import Problem
 
