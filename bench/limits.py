@@ -1,5 +1,6 @@
 """What this machine can do without us: write to its disk, commit to Postgres, and answer HTTP."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -16,12 +17,15 @@ import psycopg
 
 from bench.load import post
 from bench.results import Figure
+from bench.sink import Sink
 from switchboard.kernel.embedded import EmbeddedPostgres
 from switchboard.kernel.embedded_programs import get_programs
 from tests.processes import eventually, free_port
 
 PAGE = b"\0" * 8192
 HTTP_CONNECTIONS = 64
+SMTP_CONNECTIONS = 10
+NOTICES = 200
 
 
 def run(seconds: float) -> list[Figure]:
@@ -61,6 +65,49 @@ def measure_commits(superuser_url: str, seconds: float) -> dict[str, float]:
             }
         finally:
             connection.execute("DROP TABLE public.bench_row")
+
+
+def measure_notice(superuser_url: str) -> dict[str, float]:
+    """From before a NOTIFY is sent until a listener on another connection has it; milliseconds."""
+    times = []
+    with (
+        psycopg.connect(superuser_url, autocommit=True) as speaker,
+        psycopg.connect(superuser_url, autocommit=True) as listener,
+    ):
+        listener.execute("LISTEN bench")
+        for _ in range(NOTICES):
+            began = time.perf_counter()
+            speaker.execute("NOTIFY bench")
+            heard = list(listener.notifies(timeout=5, stop_after=1))
+            assert heard, "a notice was lost"
+            times.append((time.perf_counter() - began) * 1000)
+    times.sort()
+    return {"NOTIFY p50, ms": times[len(times) // 2], "NOTIFY p99, ms": times[int(len(times) * 0.99)]}
+
+
+def measure_mail(sink: Sink, seconds: float) -> dict[str, float]:
+    """Small mails a second that the benchmark's own mail server takes, from clients that do nothing else."""
+    return {"mails, SMTP sink alone": asyncio.run(_mails_per_second(sink.port, seconds))}
+
+
+async def _mails_per_second(port: int, seconds: float) -> float:
+    until = time.perf_counter() + seconds
+
+    async def one_connection() -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await reader.readline()
+        done = 0
+        while time.perf_counter() < until:
+            for command in (b"MAIL FROM:<a@x.example>", b"RCPT TO:<b@x.example>", b"DATA", b"Subject: Hello\r\n\r\n."):
+                writer.write(command + b"\r\n")
+                await reader.readline()
+            done += 1
+        writer.close()
+        return done
+
+    began = time.perf_counter()
+    taken = sum(await asyncio.gather(*(one_connection() for _ in range(SMTP_CONNECTIONS))))
+    return taken / (time.perf_counter() - began)
 
 
 def measure_http(seconds: float) -> dict[str, float]:

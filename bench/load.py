@@ -56,8 +56,8 @@ async def _post_by_ourselves(url: str, connections: int, rows: int, seconds: flo
         while time.perf_counter() - started < seconds:
             body = _body([next(numbers) for _ in range(rows)])
             sent = time.perf_counter()
-            writer.write(_head(parts.path, parts.netloc, len(body)) + body)
-            refusals += await _read_status(reader) != 202
+            writer.write(request_head(parts.path, parts.netloc, len(body)) + body)
+            refusals += await read_status(reader) != 202
             times.append(time.perf_counter() - sent)
         writer.close()
         return refusals
@@ -74,12 +74,14 @@ def _body(numbers: list[int]) -> bytes:
     return json.dumps(signals[0] if len(signals) == 1 else signals).encode()
 
 
-def _head(path: str, host: str, length: int) -> bytes:
+def request_head(path: str, host: str, length: int) -> bytes:
+    """The head of a JSON request on a connection that stays open."""
     lines = [f"POST {path} HTTP/1.1", f"Host: {host}", "Content-Type: application/json", f"Content-Length: {length}"]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-async def _read_status(reader: asyncio.StreamReader) -> int:
+async def read_status(reader: asyncio.StreamReader) -> int:
+    """Read one whole answer, and return its status."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     length = next(line for line in head.lower().split("\r\n") if line.startswith("content-length:"))
     await reader.readexactly(int(length.partition(":")[2]))
