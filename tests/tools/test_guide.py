@@ -4,7 +4,7 @@ import pytest
 
 from tools import guide
 from tools.guide_commands import helps
-from tools.guide_routes import MEMBER, TOKEN, addresses
+from tools.guide_routes import TOKEN, addresses
 from tools.guide_text import first_sentence, table
 
 
@@ -36,7 +36,7 @@ def test_commands_below_groups_are_found() -> None:
 
 def test_addresses_say_who_may_call() -> None:
     who = {(address.path, address.methods): address.who for address in addresses()}
-    assert who["/leads", "GET"] == MEMBER
+    assert who["/leads", "GET"] == "viewer"
     assert who["/in/{token}", "POST"] == TOKEN
     assert who["/health", "GET"] == "anyone"
 
