@@ -5,6 +5,7 @@ import socket
 
 import uvicorn
 
+from switchboard.entrypoints.http_connection import BoundedConnection
 from switchboard.entrypoints.web import create_app
 from switchboard.kernel.logs import configure_logs
 from switchboard.kernel.settings import Settings
@@ -26,7 +27,8 @@ def serve(settings: Settings, database_url: str) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedConnection,
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
