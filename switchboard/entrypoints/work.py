@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Sequence
 
+import psycopg
 import structlog
 import uvloop
 
@@ -63,7 +64,7 @@ async def _report(database: Database, names: list[str]) -> None:
             try:
                 async with database.directory() as tx:
                     await queries.report_worker(tx, worker_id, names)
-            except UnavailableError:
+            except (UnavailableError, psycopg.OperationalError):
                 log.warning("work.waiting_for_database")
             await asyncio.sleep(REPORT_SECONDS)
     finally:

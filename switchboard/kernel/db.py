@@ -27,6 +27,8 @@ Connection = psycopg.AsyncConnection[Any]
 
 CONNECT_TIMEOUT_SECONDS = 5
 GET_CONNECTION_SECONDS = 5.0
+# The pool waits twice as long before each try to connect again: it must begin anew before it has become lazy.
+RECONNECT_SECONDS = 4.0
 STATEMENT_TIMEOUT_MILLISECONDS = 30_000
 RETRY_AFTER_SECONDS = 2
 
@@ -137,6 +139,7 @@ class Database:
             open=False,
             timeout=GET_CONNECTION_SECONDS,
             max_idle=300,
+            reconnect_timeout=RECONNECT_SECONDS,
             kwargs={
                 "autocommit": True,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -180,6 +183,11 @@ class Database:
         connection = await self._connection_in_transaction(settings)
         try:
             yield connection
+        except psycopg.OperationalError as error:
+            await self._give_up(connection)
+            if connection.closed:
+                raise _database_is_away() from error
+            raise
         except BaseException:
             await self._give_up(connection)
             raise
@@ -214,7 +222,7 @@ class Database:
             await connection.execute(b"COMMIT")
         except psycopg.OperationalError as error:
             await self._give_up(connection)
-            raise _database_is_away() from error
+            raise _commit_in_doubt() from error
 
     async def _give_up(self, connection: Connection) -> None:
         try:
@@ -227,5 +235,13 @@ class Database:
 def _database_is_away() -> UnavailableError:
     return UnavailableError(
         "The database cannot be reached at the moment. Nothing was changed; try again shortly.",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+def _commit_in_doubt() -> UnavailableError:
+    return UnavailableError(
+        "The database went away while it was saving, so nobody knows whether the change was kept. "
+        "Look first, then try again.",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )

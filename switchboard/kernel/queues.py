@@ -11,6 +11,7 @@ notice, a crash or a restart catches up by itself: notices only make it sooner. 
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
@@ -26,6 +27,8 @@ from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
 WAKE_CHANNEL = "switchboard_wake"
 IDLE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+# A database that is away comes back for everybody at once: whoever waits for it looks often.
+AWAY_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -122,7 +125,7 @@ class Worker:
                 state.failures += 1
                 QUEUE_FAILURES.labels(loop.name).inc()
                 _log_failure(loop.name, error)
-                await self._pause(_pause_seconds(failures_in_a_row))
+                await self._pause(_pause_seconds(failures_in_a_row, error))
                 continue
             failures_in_a_row = 0
             state.busy_seconds += monotonic_seconds() - started
@@ -145,13 +148,11 @@ class Worker:
             return
 
     async def _listen(self) -> None:
-        failures = 0
         while True:
-            try:
+            # The loops look by themselves meanwhile, and say so.
+            with suppress(psycopg.Error, OSError):
                 await self._listen_once()
-            except (psycopg.Error, OSError):
-                failures += 1
-            await asyncio.sleep(_pause_seconds(failures))
+            await asyncio.sleep(AWAY_PAUSE_SECONDS)
 
     async def _listen_once(self) -> None:
         connection = await psycopg.AsyncConnection.connect(self._database_url, autocommit=True, connect_timeout=5)
@@ -163,13 +164,18 @@ class Worker:
                     state.wakened.set()
 
 
-def _pause_seconds(failures_in_a_row: int) -> float:
-    first, most = timedelta(seconds=0.2), timedelta(seconds=LONGEST_PAUSE_SECONDS)
+def _pause_seconds(failures_in_a_row: int, error: Exception) -> float:
+    longest = AWAY_PAUSE_SECONDS if _waits_for_database(error) else LONGEST_PAUSE_SECONDS
+    first, most = timedelta(seconds=0.2), timedelta(seconds=longest)
     return backoff(failures_in_a_row, first=first, most=most).total_seconds()
 
 
+def _waits_for_database(error: Exception) -> bool:
+    return isinstance(error, UnavailableError | psycopg.OperationalError)
+
+
 def _log_failure(name: str, error: Exception) -> None:
-    if isinstance(error, UnavailableError | psycopg.OperationalError):
+    if _waits_for_database(error):
         log.warning("queue.waiting_for_database", queue=name)
     else:
         log.error("queue.batch_failed", queue=name, exc_info=error)
