@@ -17,6 +17,7 @@ PERSONAL_KEYS = frozenset(
     {"email", "phone", "name", "address", "recipient", "subject", "body", "payload", "password", "token"}
 )
 REDACTED = "[redacted]"
+_STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 _EMAIL = re.compile(r"[^\s<>@\"',;()]+@[^\s<>@\"',;()]+")
 _QUOTED = re.compile(r'"[^"]*"|"[^"]*\Z', re.DOTALL)
 _PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
@@ -29,7 +30,7 @@ def configure_logs(level: str, log_format: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _STAMP,
             structlog.processors.ExceptionRenderer(_format_exc_info),
             redact,
             renderer,
@@ -98,6 +99,7 @@ class _LibraryFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }
+        event = _STAMP(None, "", event)
         if record.exc_info:
             event["exception"] = _format_exc_info(record.exc_info)
         return str(self._renderer(None, record.levelname.lower(), redact(None, "", event)))

@@ -1,10 +1,15 @@
 """Logs carry no personal data, whoever writes them."""
 
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+
 import psycopg
 import pytest
+import structlog
 
 from switchboard.kernel.db import Database
-from switchboard.kernel.logs import describe_error, mask, redact
+from switchboard.kernel.logs import configure_logs, describe_error, mask, redact
 
 
 def test_personal_fields_are_emptied_and_addresses_in_texts_masked() -> None:
@@ -47,3 +52,21 @@ def test_an_error_is_described_with_what_led_to_it() -> None:
         "builtins.ExceptionGroup: both (1 sub-exception)",
         "builtins.ValueError: for [email]",
     ]
+
+
+def test_lines_of_libraries_say_when_and_carry_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    earlier = logging.getLogger().handlers[:]
+    try:
+        configure_logs("info", "json")
+        logging.getLogger("psycopg.pool").warning("error connecting for %s", "a@b.example")
+    finally:
+        logging.getLogger().handlers[:] = earlier
+        structlog.reset_defaults()
+    line = json.loads(capsys.readouterr().err)
+    assert abs(datetime.fromisoformat(line.pop("timestamp")) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert line == {
+        "event": "library.message",
+        "logger": "psycopg.pool",
+        "level": "warning",
+        "message": "error connecting for [email]",
+    }
