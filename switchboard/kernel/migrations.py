@@ -80,14 +80,14 @@ def require_current(conn: Connection, directory: Path = DIRECTORY) -> Status:
         found = status(conn, directory)
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
-            f"The role {conn.info.user} may not read the schema app. Run `switchboard migrate`, which grants it."
+            f"The role {conn.info.user} may not read the schema app. Run `switchboard migrate up`, which grants it."
         ) from error
     _refuse_drift(found)
     if found.pending:
         labels = ", ".join(migration.label for migration in found.pending)
         raise ConfigurationError(
             f"The database is behind this version of Switchboard: {len(found.pending)} pending ({labels}). "
-            "Run `switchboard migrate`, then start again."
+            "Run `switchboard migrate up`, then start again."
         )
     return found
 
@@ -292,9 +292,10 @@ def _script_errors(script: Script) -> Iterator[None]:
         line = "" if position is None else f", line {script.text.count(chr(10), 0, int(position)) + 1}"
         kept = "Nothing of it was kept" if script.in_transaction else "Statements before the failing one were kept"
         reason = error.diag.message_primary or str(error).strip()
+        direction = "down" if script.path.name.endswith(".down.sql") else "up"
         raise ConfigurationError(
             f"{script.path.name}{line if script.in_transaction else ''} failed: {reason}. "
-            f"{kept}; mend the cause and run `switchboard migrate` again."
+            f"{kept}; mend the cause and run `switchboard migrate {direction}` again."
         ) from error
 
 
@@ -318,7 +319,7 @@ def _refuse_unknown(found: Status, target: int) -> None:
     if unknown:
         raise ConfigurationError(
             f"A newer version of Switchboard applied {', '.join(unknown)}, and only it knows the way back. "
-            "Run `switchboard migrate` of that version instead."
+            "Run `switchboard migrate down` of that version instead."
         )
 
 

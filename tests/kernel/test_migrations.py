@@ -152,7 +152,7 @@ def test_a_failing_file_leaves_nothing_half_done(url: str, two: Path) -> None:
     write(two, "0002_two", "CREATE TABLE two ();\nCREATE TABLE one ();\n", "DROP TABLE two;")
     sentence = (
         '0002_two.up.sql failed: relation "one" already exists. '
-        "Nothing of it was kept; mend the cause and run `switchboard migrate` again."
+        "Nothing of it was kept; mend the cause and run `switchboard migrate up` again."
     )
     with pytest.raises(ConfigurationError, match=re.escape(sentence)):
         migrate_up(url, directory=two)
@@ -271,7 +271,7 @@ def test_serving_refuses_pending_migrations(url: str, two: Path) -> None:
         assert [migration.label for migration in status(conn, two).pending] == ["0002_two"]
         with pytest.raises(
             ConfigurationError,
-            match=r"1 pending \(0002_two\)\. Run `switchboard migrate`, then start again\.",
+            match=r"1 pending \(0002_two\)\. Run `switchboard migrate up`, then start again\.",
         ):
             require_current(conn, two)
 
