@@ -21,6 +21,12 @@ class _Stream:
     def __init__(self) -> None:
         self.topics: set[str] = set()
         self.changed = asyncio.Event()
+        self.is_over = False
+
+    def end(self) -> None:
+        """Let the page open another one, and look at everything again when it does."""
+        self.is_over = True
+        self.changed.set()
 
 
 class LiveFeed:
@@ -42,16 +48,14 @@ class LiveFeed:
     def close(self) -> None:
         """End every open stream, so that the server can stop."""
         self._closing.set()
-        for streams in self._streams.values():
-            for stream in streams:
-                stream.changed.set()
+        self._end_streams()
 
     async def follow(self, workspace_id: UUID) -> AsyncIterator[set[str]]:
         """Sets of changed topics as they come; an empty set is a heartbeat. Ends when the feed closes."""
         stream = _Stream()
         self._streams[workspace_id].add(stream)
         try:
-            while not self._closing.is_set():
+            while not stream.is_over and not self._closing.is_set():
                 yield await self._next(stream)
         finally:
             self._streams[workspace_id].discard(stream)
@@ -61,7 +65,7 @@ class LiveFeed:
             await asyncio.wait_for(stream.changed.wait(), HEARTBEAT_SECONDS)
         except TimeoutError:
             return set()
-        if not self._closing.is_set():
+        if not stream.is_over:
             await asyncio.sleep(FOLD_SECONDS)
         topics, stream.topics = stream.topics, set()
         stream.changed.clear()
@@ -71,9 +75,16 @@ class LiveFeed:
         connection = await psycopg.AsyncConnection.connect(self._database_url, autocommit=True, connect_timeout=5)
         async with connection:
             await connection.execute(f"LISTEN {LIVE_CHANNEL}".encode())
+            # Streams from before a loss may have missed something; those of the first connection have not.
+            self._end_streams()
             async for notice in connection.notifies():
                 workspace, _, topics = notice.payload.partition(" ")
                 self._tell(UUID(workspace), set(topics.split(",")))
+
+    def _end_streams(self) -> None:
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.end()
 
     def _tell(self, workspace_id: UUID, topics: set[str]) -> None:
         for stream in self._streams.get(workspace_id, ()):

@@ -2,6 +2,8 @@
 // scrolled. The stream is closed while the page is hidden, for a browser opens few connections to one server.
 export function start({ $, $$, app, make, typing }) {
   let stream = null;
+  let isLost = false;
+  let retry = 0;
   const waiting = new Map();
   const timers = new Map();
   const named = () => new Set($$("[data-live]").flatMap((region) => region.dataset.live.split(/\s+/).filter(Boolean)));
@@ -61,18 +63,35 @@ export function start({ $, $$, app, make, typing }) {
     if (!names.size || !app()?.dataset.liveUrl) return;
     stream = new EventSource(app().dataset.liveUrl);
     stream.names = [...names].join(" ");
-    stream.addEventListener("open", () => document.dispatchEvent(new CustomEvent("live:open")));
+    stream.addEventListener("open", () => {
+      document.dispatchEvent(new CustomEvent("live:open"));
+      if (isLost) catchUp();
+      isLost = false;
+    });
+    stream.addEventListener("error", lose);
     for (const name of names) stream.addEventListener(name, (event) => heard(name, event.data));
   }
   function close() {
+    clearTimeout(retry);
     stream?.close();
     stream = null;
+  }
+  // The browser connects again by itself after a broken connection, but not after a refusal, as of a proxy whose server is away.
+  function lose(event) {
+    isLost = true;
+    if (event.target !== stream || stream.readyState !== EventSource.CLOSED) return;
+    close();
+    retry = setTimeout(open, 10000);
+  }
+  // What happened while nobody listened is not told again, so every region is asked anew.
+  function catchUp() {
+    $$("[data-live]").filter((region) => !isBusy(region) && !isScrolled(region)).forEach(refresh);
   }
   document.addEventListener("refresh", () => $$("[data-live]").forEach(refresh));
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return close();
     open();
-    $$("[data-live]").filter((region) => !isBusy(region) && !isScrolled(region)).forEach(refresh);
+    catchUp();
   });
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", open);
