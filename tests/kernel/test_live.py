@@ -1,0 +1,40 @@
+"""Streams of open pages: told what changed, and ended when something may have been missed."""
+
+import asyncio
+from contextlib import suppress
+from uuid import UUID
+
+import psycopg
+
+from switchboard.accounts.models import Caller
+from switchboard.kernel.events import LIVE_CHANNEL
+from switchboard.kernel.live import LiveFeed
+from tests.conftest import Urls
+
+END_LISTENING = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+
+
+async def follow(feed: LiveFeed, workspace_id: UUID, heard: set[str]) -> None:
+    """Note what one page is told until its stream ends."""
+    async for topics in feed.follow(workspace_id):
+        heard |= topics
+
+
+async def test_a_lost_connection_ends_the_streams_so_that_pages_look_again(urls: Urls, owner: Caller) -> None:
+    feed = LiveFeed(urls.application)
+    listening = asyncio.create_task(feed.run())
+    async with await psycopg.AsyncConnection.connect(urls.superuser, autocommit=True) as connection:
+        async with asyncio.timeout(20):
+            # The first connection also ends what was opened before it.
+            await follow(feed, owner.workspace_id, set())
+            heard: set[str] = set()
+            page = asyncio.create_task(follow(feed, owner.workspace_id, heard))
+            await asyncio.sleep(0)
+            await connection.execute("SELECT pg_notify(%s, %s)", (LIVE_CHANNEL, f"{owner.workspace_id} lead,note"))
+            while heard != {"lead", "note"}:
+                await asyncio.wait([page], timeout=0.01)
+            await connection.execute(END_LISTENING)
+            await page
+    listening.cancel()
+    with suppress(asyncio.CancelledError):
+        await listening
