@@ -177,7 +177,8 @@ class Offer:
     def _give_up(self, walk: Walk, outcome: Outcome | None) -> None:
         self.batch.tell(walk, self.step, "nobody", "went on, for nobody has accepted in time")
         if outcome is not None and outcome.owner_id is not None:
-            self._draft_notice(walk, outcome.owner_id)
+            text = "This lead is yours now, for nobody has accepted it in time."
+            self.batch.drafts.append(notice(self.batch, walk, outcome.owner_id, text))
         walk.pass_on(self.step.next_false, "no", outcome.note if outcome else "")
 
     def _draft_notice(self, walk: Walk, user_id: UUID) -> None:
