@@ -1,6 +1,6 @@
 """What a fresh installation gets: a workspace with working defaults, and an owner who can sign in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from switchboard.accounts import service as accounts
@@ -44,8 +44,11 @@ async def set_up_first_workspace(database: Database, settings: Settings, *, pass
 
 
 async def furnish(tx: Tx, caller: Caller, owner_id: UUID) -> None:
-    """The stages, a rota with the owner in it, the shipped flows (paused) and letters, and a first source."""
+    """The stages, a supervisor, a rota with the owner in it, the shipped flows and letters (paused), a first source."""
     await install_stages(tx)
+    # Without a supervisor, what nobody accepts in time would be told to nobody.
+    workspace = await accounts.get_workspace(tx)
+    await accounts.update_workspace(tx, caller, replace(workspace, supervisor_id=owner_id))
     rota_id = await rotas.create_rota(tx, caller, _first_rota(owner_id))
     await rotas.set_member(tx, caller, rota_id, owner_id)
     await flows.install_library(tx, caller)
