@@ -45,7 +45,7 @@ class Window:
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.troubles.append(f"console: {message.text}")
+            self.troubles.append(f"console: {message.text} ({message.location['url']})")
 
     def _note_failure(self, request: Request) -> None:
         # Leaving a page aborts what it was fetching, and a download is no page: nothing is wrong with either.
