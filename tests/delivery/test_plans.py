@@ -87,7 +87,8 @@ async def test_the_cap_and_the_list_of_troubles_find_their_rows(
         cap = await plan(tx, statements[0], {"workspace": workspace_id, "contacts": contacts, "window": window})
         wanted = {"workspace": workspace_id, "states": list(TROUBLED), "before": None, "reason": "", "limit": 50}
         troubles = await plan(tx, statements[1], wanted)
-    assert "message_sent_to" in cap
+    # Both indexes hold a contact's messages in order of time; which one is cheaper the statistics decide.
+    assert "message_sent_to" in cap or "message_by_contact" in cap
     assert "message_under_way" in cap
     assert "Seq Scan on message" not in cap
     assert "message_troubled" in troubles

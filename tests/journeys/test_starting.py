@@ -108,7 +108,7 @@ def test_ctrl_c_stops_everything_at_once_also_with_live_pages_open(tmp_path: Pat
         with opener.open(f"{product.url}/live", timeout=10) as stream:
             assert stream.readline().startswith(b"retry:")
             assert product.stop() == 0
-    assert [pid for pid in family if psutil.pid_exists(pid)] == []
+    eventually(lambda: not any(map(psutil.pid_exists, family)), seconds=5, what="the end of every process")
     assert "did not end in time" not in "".join(product.log)
 
 

@@ -58,7 +58,7 @@ async def test_recognition_leaves_a_job_that_suggests_with_reasons(database: Dat
     await run_jobs(database)
     async with database.transaction(owner.workspace_id) as tx:
         (suggestion,) = await suggesting.list_suggestions(tx, owner)
-        assert await count(tx, "job") == 0
+        assert await tx.fetch_value("SELECT count(*) FROM app.job WHERE kind = %s", (suggesting.JOB,)) == 0
     assert suggestion.score == 95
     assert [(reason.text, reason.points) for reason in suggestion.reasons] == [
         ("One name is short for the other", 35),
