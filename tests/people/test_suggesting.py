@@ -12,7 +12,7 @@ from switchboard.people import identities, service, suggesting
 from switchboard.people.errors import SuggestionNotFoundError
 from switchboard.people.models import Sighting
 from switchboard.people.repository_suggestions import Profile
-from tests.people.conftest import count, see
+from tests.people.conftest import see
 
 
 def profile(
