@@ -30,8 +30,8 @@ def work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:
 
 async def _work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:
     database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
-    await database.open()
     loops = choose_loops(assembly.build_loops(settings, database), queues)
+    await database.open()
     worker = Worker(loops, database_url)
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, worker.stop)

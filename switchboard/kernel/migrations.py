@@ -80,7 +80,8 @@ def require_current(conn: Connection, directory: Path = DIRECTORY) -> Status:
         found = status(conn, directory)
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
-            f"The role {conn.info.user} may not read the schema app. Run `switchboard migrate up`, which grants it."
+            f"The role {conn.info.user} may not read the schema app. "
+            "Run `switchboard migrate up` with the owner's role in DATABASE_OWNER_URL, which grants it."
         ) from error
     _refuse_drift(found)
     if found.pending:
@@ -292,6 +293,8 @@ def _script_errors(script: Script) -> Iterator[None]:
         line = "" if position is None else f", line {script.text.count(chr(10), 0, int(position)) + 1}"
         kept = "Nothing of it was kept" if script.in_transaction else "Statements before the failing one were kept"
         reason = error.diag.message_primary or str(error).strip()
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            reason += " (DATABASE_OWNER_URL may name the role that owns the database)"
         direction = "down" if script.path.name.endswith(".down.sql") else "up"
         raise ConfigurationError(
             f"{script.path.name}{line if script.in_transaction else ''} failed: {reason}. "

@@ -14,8 +14,10 @@ def prepare_database(owner_url: str, application_url: str) -> None:
     """Migrate, make the months' partitions, and let the application's role in; safe to repeat.
 
     Raises ConfigurationError with one sentence when the server is unreachable or too old, or when the application's
-    role could bypass row-level security.
+    role could bypass row-level security; nothing is changed then.
     """
+    with connect(application_url) as connection:
+        _refuse_bypassing_role(connection)
     migrate_up(owner_url)
     with connect(owner_url) as connection:
         ensure_partitions(connection)
@@ -35,15 +37,19 @@ def check_application_role(application_url: str) -> None:
     """Refuse a role that row-level security does not hold, and a schema that is behind this version."""
     with connect(application_url) as connection:
         require_current(connection)
-        # One row of the catalog.
-        bypasses = connection.execute(
-            "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user"
-        ).fetchone()
-        if bypasses is not None and bypasses[0]:
-            raise ConfigurationError(
-                "The role in DATABASE_URL can bypass row-level security, which keeps workspaces apart. "
-                "Use a role without SUPERUSER and BYPASSRLS; DATABASE_OWNER_URL may name another for migrations."
-            )
+        _refuse_bypassing_role(connection)
+
+
+def _refuse_bypassing_role(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+    # One row of the catalog.
+    bypasses = connection.execute(
+        "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    if bypasses is not None and bypasses[0]:
+        raise ConfigurationError(
+            "The role in DATABASE_URL can bypass row-level security, which keeps workspaces apart. "
+            "Use a role without SUPERUSER and BYPASSRLS; DATABASE_OWNER_URL may name another for migrations."
+        )
 
 
 def _role_of(url: str) -> str:

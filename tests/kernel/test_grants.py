@@ -59,7 +59,7 @@ def test_the_application_can_read_the_ledger(application_url: str) -> None:
 
 
 def test_serving_without_a_grant_says_how_to_get_one(owner_url: str) -> None:
-    sentence = r"The role application may not read the schema app\. Run `switchboard migrate up`, which grants it\."
+    sentence = r"The role application may not read the schema app\. Run `switchboard migrate up` with the owner's role"
     url = owner_url.replace("user=owner", "user=application")
     with connect(url) as conn, pytest.raises(ConfigurationError, match=sentence):
         require_current(conn)
