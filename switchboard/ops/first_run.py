@@ -11,6 +11,7 @@ from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.settings import Settings
 from switchboard.leads.stages import install_stages
+from switchboard.ops import queries
 from switchboard.routing import rotas
 from switchboard.routing.models import Rota
 
@@ -30,6 +31,7 @@ class FirstOwner:
 async def set_up_first_workspace(database: Database, settings: Settings, *, password: str) -> FirstOwner | None:
     """Make the first workspace and its owner, unless somebody can sign in already."""
     async with database.directory() as tx:
+        await queries.lock_first_run(tx)
         if await accounts.has_users(tx):
             return None
         workspace_id = await accounts.create_workspace(

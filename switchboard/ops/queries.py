@@ -53,6 +53,12 @@ async def list_worked_queues(tx: Tx, silence: timedelta) -> set[str]:
     return {row[0] for row in rows}
 
 
+async def lock_first_run(tx: Tx) -> None:
+    """Wait until no other process is making the first workspace."""
+    # A lock by name, until the transaction ends.
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('app.first_run'))")
+
+
 async def list_applied_versions(tx: Tx) -> set[int]:
     """The migrations this database has, the skipped optional ones included."""
     # The small ledger.
