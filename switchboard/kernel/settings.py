@@ -136,14 +136,12 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     values = dict(os.environ if environment is None else environment)
     problems = _read_secret_files(values)
     known = {name: value for name in setting_names() if (value := values.get(name))}
-    settings: Settings | None = None
-    try:
-        settings = Settings.model_validate(known)
-    except ValidationError as error:
-        problems += [Problem(str(item["loc"][0]), _in_plain_words(item["msg"])) for item in error.errors()]
-    if settings is not None:
-        problems += _missing_together(settings)
-    if problems or settings is None:
+    problems += _find_wrong(known)
+    # What is wrong is left out here, so that what else is missing is said in the same breath.
+    named = {problem.field.removesuffix("_FILE") for problem in problems}
+    settings = Settings.model_validate({name: value for name, value in known.items() if name not in named})
+    problems += [problem for problem in _missing_together(settings) if problem.field not in named]
+    if problems:
         raise ConfigurationError("The settings cannot be used as they are.", problems=problems)
     return settings
 
@@ -169,6 +167,14 @@ def _read_secret_files(values: dict[str, str]) -> list[Problem]:
         except OSError as error:
             problems.append(Problem(name, f"the file {path} cannot be read: {error.strerror}"))
     return problems
+
+
+def _find_wrong(known: Mapping[str, str]) -> list[Problem]:
+    try:
+        Settings.model_validate(dict(known))
+    except ValidationError as error:
+        return [Problem(str(item["loc"][0]), _in_plain_words(item["msg"])) for item in error.errors()]
+    return []
 
 
 def _missing_together(settings: Settings) -> list[Problem]:

@@ -27,6 +27,19 @@ def test_settings_that_belong_together_are_asked_for_together() -> None:
     assert [problem.field for problem in caught.value.problems] == ["SMTP_HOST", "SMTP_PASSWORD"]
 
 
+def test_what_is_missing_is_named_beside_what_is_wrong() -> None:
+    wrong = {"PORT": "eighty", "EMAIL_PROVIDER": "smtp", "SMTP_USER": "me", "SMTP_PORT": "0"}
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(wrong)
+    assert [problem.field for problem in caught.value.problems] == ["PORT", "SMTP_PORT", "SMTP_HOST", "SMTP_PASSWORD"]
+
+
+def test_a_wrong_setting_is_not_also_called_missing() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"DATABASE_URL": "mysql://x", "DATABASE_OWNER_URL": "postgresql://owner@x/y"})
+    assert [problem.field for problem in caught.value.problems] == ["DATABASE_URL"]
+
+
 def test_a_secret_comes_from_its_file_and_never_shows_itself(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("hunter2hunter2\n")
