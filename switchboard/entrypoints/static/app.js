@@ -206,6 +206,8 @@ function openDialog(id) {
   const dialog = document.getElementById(id);
   if (!dialog || dialog.open) return false;
   $("#more:popover-open")?.hidePopover();
+  // Emptied now and not when the palette's script has come, for somebody may be typing by then.
+  if (id === "palette") $("input", dialog).value = "";
   dialog.showModal();
   $(".field :is(input, select, textarea)", dialog)?.focus();
   if (id === "palette") load("palette").then((palette) => palette.open());

@@ -98,5 +98,5 @@ export function start({ $, $$, app, icon, make }) {
     const option = event.target.closest("#palette [role=option]");
     if (option) run(option);
   });
-  return { open() { commands = collect(); input().value = ""; suggest(""); } };
+  return { open() { commands = collect(); suggest(input().value); } };
 }
