@@ -42,7 +42,7 @@ WORDINGS: Mapping[str, Wording] = {
     "lead.assigned": Wording("user-check", "assigned the lead to {owner}"),
     "lead.waiting": Wording("hourglass", "found nobody for the lead: it waits", "wait"),
     "lead.accepted": Wording("circle-check", "accepted the lead", "ok"),
-    "lead.handed_on": Wording("forward", "handed the lead on to {owner}", "wait"),
+    "lead.handed_on": Wording("forward", "handed the lead on, for it was not accepted in time", "wait"),
     "lead.stage_changed": Wording("flag", "moved the lead to {stage}"),
     "lead.valued": Wording("tag", "changed the lead's value"),
     "lead.recorded": Wording("history", "recorded a lead of the past"),
