@@ -99,6 +99,10 @@ async def get_workspace(tx: Tx) -> Workspace:
 async def update_workspace(tx: Tx, caller: Caller, workspace: Workspace) -> None:
     """Save the settings of the caller's workspace; raises InvalidError with each field that is wrong."""
     caller.require("admin")
+    supervisor_id = workspace.supervisor_id
+    if supervisor_id is not None and await repository.find_role(tx, supervisor_id) is None:
+        problems = [Problem("supervisor_id", "choose a member of the workspace")]
+        raise InvalidError("The workspace's settings cannot be saved.", problems=problems)
     _check_workspace(
         name=workspace.name,
         time_zone=workspace.time_zone,

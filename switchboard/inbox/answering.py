@@ -16,6 +16,7 @@ from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.kernel.events import Event
 from switchboard.kernel.ids import new_id
 from switchboard.people import service as people
+from switchboard.people.timeline import list_opened_leads
 
 LONGEST_ANSWER = 100_000
 LONGEST_SUBJECT = 300
@@ -23,6 +24,7 @@ PREVIEW_LENGTH = 160
 # As many as a mail may name; the first one and the newest tell a mail program most.
 MAX_REFERENCES = 20
 MESSAGES_LOOKED_AT = 50
+MOST_LEADS = 200
 
 _ANSWER_MARK = re.compile(r"^\s*((re|aw|sv|antw|odp|回复|答复)(\[\d+\])?\s*[:：]\s*)+", re.IGNORECASE)
 
@@ -47,10 +49,19 @@ async def reply_to_contact(
     """Write to a contact, in the conversation with them, which begins here where there is none; else as `reply`."""
     caller.require("agent")
     contact = await people.access_contact(tx, caller, contact_id)
+    own_id = await _find_own_lead(tx, contact.id, lead_id)
     conversation = await repository.ensure_conversation(
-        tx, new_id(), contact.id, EMAIL, lead_id=lead_id, owner_id=caller.user_id
+        tx, new_id(), contact.id, EMAIL, lead_id=own_id, owner_id=caller.user_id
     )
     return await _answer(tx, caller, conversation, body=body, subject=subject, key=key)
+
+
+async def _find_own_lead(tx: Tx, contact_id: UUID, lead_id: UUID | None) -> UUID | None:
+    """The lead if it is one of the contact's: a form may name any."""
+    if lead_id is None:
+        return None
+    leads = await list_opened_leads(tx, contact_id, MOST_LEADS)
+    return next((lead.id for lead in leads if lead.id == lead_id), None)
 
 
 async def find_draft(tx: Tx, caller: Caller, conversation_id: UUID) -> str:

@@ -16,7 +16,10 @@ from switchboard.inbox.models import Conversation, ConversationSummary, View
 from switchboard.inbox.receiving import receive_mail
 from switchboard.inbox.service import list_conversations
 from switchboard.inbox.wiring import job_handlers
+from switchboard.kernel import events
 from switchboard.kernel.db import Database
+from switchboard.kernel.events import Event
+from switchboard.kernel.ids import new_id
 from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.settings import load_settings
 from switchboard.people import service as people
@@ -61,6 +64,13 @@ class Team:
             (found,) = await people.recognise(tx, [Sighting(name=name, email=address)], "DE")
         assert found.contact_id is not None
         return found.contact_id
+
+    async def ask(self, contact_id: UUID) -> UUID:
+        """The contact opens a lead, as far as the inbox hears of it."""
+        lead_id = new_id()
+        async with self.database.transaction(self.workspace_id) as tx:
+            await events.append(tx, [Event("lead.created", lead_id, contact_id, lead_id)])
+        return lead_id
 
     async def write_to(self, contact_id: UUID, **more: Any) -> Message:
         """A message of ours to a contact, as a flow or a person would have it sent."""

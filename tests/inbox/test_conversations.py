@@ -68,7 +68,8 @@ async def test_an_answer_needs_words_and_not_too_many(
 
 
 async def test_the_first_word_may_be_ours(team: Team, agent: Caller) -> None:
-    contact_id, lead_id = await team.recognise("Ann Xu", "ann@x.example"), uuid4()
+    contact_id = await team.recognise("Ann Xu", "ann@x.example")
+    lead_id = await team.ask(contact_id)
     async with team.database.transaction(team.workspace_id) as tx:
         with pytest.raises(InvalidError) as refused:
             async with tx.savepoint():

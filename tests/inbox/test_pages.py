@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from starlette.applications import Starlette
@@ -202,7 +202,7 @@ async def test_files_are_saved_and_never_shown(
 async def test_the_talk_of_a_contact_is_a_region_and_a_page(
     app: Starlette, database: Database, team: Team, agent: Caller, waiting: Conversation
 ) -> None:
-    href, lead_id = f"/inbox/of-contact/{waiting.contact_id}", uuid4()
+    href, lead_id = f"/inbox/of-contact/{waiting.contact_id}", await team.ask(waiting.contact_id)
     async with signed_in(app, database, agent) as browser:
         region = await browser.get(f"{href}?lead={lead_id}", **{"HX-Request": "true"})
         assert "<html" not in region.text

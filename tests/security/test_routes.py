@@ -9,9 +9,11 @@ from collections.abc import Mapping
 import httpx2
 from starlette.applications import Starlette
 
+from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Database
-from tests.conftest import PASSWORD, Urls
+from tests.conftest import PASSWORD, Urls, make_member
+from tests.leads.conftest import meet
 from tests.pages import Browser, anonymous, signed_in
 from tests.security.world import FLOW, LETTER, MARK, Door, doors, fingerprint, made_up
 
@@ -283,3 +285,42 @@ async def test_no_rubbish_in_a_query_breaks_a_page(
                 if answer.status_code >= 500:
                     broken.append((door, rubbish))
     assert broken == []
+
+
+async def test_nobody_of_another_workspace_is_put_in_charge_of_anything(
+    app: Starlette, database: Database, urls: Urls, ids: dict[str, str], owner: Caller
+) -> None:
+    async with database.directory() as tx:
+        workspace_id = await accounts.create_workspace(
+            tx, name="Rival", time_zone="UTC", default_region="US", mail_domain="switchboard.localhost"
+        )
+    them = str((await make_member(database, workspace_id, "rita@rival.example", "Rita Rival", "owner")).user_id)
+    named = {**ids, "owner": them}
+    before = fingerprint(urls)
+    accepted = []
+    async with signed_in(app, database, owner) as browser:
+        for door in (Door("POST", path) for path in PUTS_IN_CHARGE):
+            form = {**form_of(door, named), "supervisor_id": them}
+            answer = await browser.post(door.of(ids).replace("nobody", them), form)
+            if answer.status_code not in {404, 409, 422}:
+                accepted.append((door, answer.status_code))
+    assert accepted == []
+    assert fingerprint(urls) == before
+
+
+PUTS_IN_CHARGE = (
+    *("/settings", "/rotas", "/rotas/{id}", "/rotas/{id}/members", "/rotas/{id}/overrides", "/rules", "/rules/{id}"),
+    *("/leads/{id}/assign", "/leads/bulk/assign", "/inbox/{id}/assign", "/inbox/{id}/assign-back/{owner_id}"),
+)
+
+
+async def test_a_lead_of_another_workspace_is_not_written_beside_a_message(
+    app: Starlette, database: Database, ids: dict[str, str], stranger: Caller
+) -> None:
+    async with database.transaction(stranger.workspace_id) as tx:
+        contact_id = await meet(tx, "Somebody Else")
+    async with signed_in(app, database, stranger) as browser:
+        form = {"body": "Hello", "subject": "Hello", "lead_id": ids["lead"]}
+        await browser.post(f"/inbox/of-contact/{contact_id}/reply", form)
+    async with database.transaction(stranger.workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.message WHERE lead_id = %s", (ids["lead"],)) == 0
