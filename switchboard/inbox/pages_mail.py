@@ -1,6 +1,7 @@
 """Mail as it was sent: its HTML in a frame of its own, its files, its original; and the local mailbox's answers."""
 
 import base64
+import re
 from urllib.parse import quote
 from uuid import UUID
 
@@ -31,6 +32,8 @@ PRIVATE = "private, no-store"
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MOST_PICTURE_BYTES = 1024 * 1024
 MOST_PICTURES_BYTES = 4 * 1024 * 1024
+
+_NO_PLAIN_NAME = re.compile(r"[^ !#-.0-\[\]-~]")
 
 
 async def show_body(visit: Visit) -> Response:
@@ -125,10 +128,10 @@ def _sanitise(html: str, addresses: dict[str, str], with_images: bool) -> str:
 
 
 def _as_file(content: bytes, name: str) -> Response:
-    # Both forms of the name: the plain one for old programs, without what could end it early.
-    plain = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_").replace("\\", "_")
+    # Both forms of the name: the plain one for old programs, without what could end it or the header early.
+    plain = _NO_PLAIN_NAME.sub("_", name)
     headers = {
-        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}",
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
         "Content-Security-Policy": FILE_POLICY,
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": PRIVATE,
