@@ -43,6 +43,13 @@ class OwnPostgres:
             self._administer(name, sql.SQL("CREATE EXTENSION {}").format(*_names(extension)))
         return name
 
+    def count(self, database: str, statement: str) -> int:
+        """One number, as the administrator sees it: across all workspaces."""
+        with psycopg.connect(self.url(database, "postgres")) as connection:
+            row = connection.execute(statement.encode()).fetchone()
+            assert row is not None
+            return int(row[0])
+
     def start(self) -> None:
         options = f"-k {self.folder} -p {self.port} -h 127.0.0.1 -F -c max_wal_size=64MB"
         self._control("-o", options, "-l", f"{self.folder}/log", "start")
