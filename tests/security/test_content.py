@@ -1,5 +1,6 @@
 """What came from outside, on its way out again: mail in frames, files, exports, cookies, and the log."""
 
+import asyncio
 import csv
 import io
 import re
@@ -115,3 +116,12 @@ async def test_the_log_names_nobody(
     assert "inbox.mail_read" in written
     for personal in ("client.example", "901820", "Ada", MARK, "Olga"):
         assert personal not in written, personal
+
+
+async def test_tests_sent_all_at_once_leave_connections_for_the_others(
+    app: Starlette, database: Database, ids: dict[str, str], owner: Caller
+) -> None:
+    async with signed_in(app, database, owner) as browser:
+        answers = await asyncio.gather(*[browser.post(f"/sources/{ids['source']}/test") for _ in range(20)])
+    assert {answer.status_code for answer in answers} <= {303, 429}
+    assert 303 in {answer.status_code for answer in answers}
