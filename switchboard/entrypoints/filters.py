@@ -29,6 +29,11 @@ def duration(value: timedelta | None) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
+def minutes(value: float | None) -> str:
+    """`0.4` as `24 s`, `90.0` as `1 h 30 min`; a dash for None."""
+    return "–" if value is None else duration(timedelta(minutes=value))
+
+
 def plural(number: int, one: str, many: str = "") -> str:
     """`1 lead`, `2 leads`, with thousands separated."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
@@ -39,4 +44,10 @@ def pair(text: str) -> tuple[str, str]:
     return text, text
 
 
-FILTERS: Mapping[str, Callable[..., Any]] = {"money": money, "duration": duration, "plural": plural, "pair": pair}
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "money": money,
+    "duration": duration,
+    "plural": plural,
+    "pair": pair,
+    "minutes": minutes,
+}

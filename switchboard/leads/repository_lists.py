@@ -198,14 +198,14 @@ async def list_answer_days(
     tx: Tx, since: datetime, until: datetime, *, zone: str, target_seconds: int
 ) -> list[AnswerDay]:
     """The first answers from `since` until before `until`, by day in `zone`; days without any are missing."""
-    # An index-only scan of the end of lead_answered.
+    # An index-only scan of the end of lead_answered. A clock cannot run before we hear of somebody, so it begins then.
     return await tx.fetch_all(
         AnswerDay,
         """
         SELECT (first_responded_at AT TIME ZONE %(zone)s)::date AS day, count(*) AS answers,
-            percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM first_responded_at - created_at)::float8)
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM first_responded_at - heard_at)::float8)
                 AS median_seconds,
-            count(*) FILTER (WHERE first_responded_at - created_at <= make_interval(secs => %(target)s)) AS in_time
+            count(*) FILTER (WHERE first_responded_at - heard_at <= make_interval(secs => %(target)s)) AS in_time
         FROM app.lead
         WHERE workspace_id = %(workspace)s AND first_responded_at IS NOT NULL
           AND first_responded_at >= %(since)s AND first_responded_at < %(until)s

@@ -26,6 +26,7 @@ CREATE TABLE app.lead (
     is_junk boolean NOT NULL DEFAULT false,
     junk_reason text,
     created_at timestamptz NOT NULL DEFAULT app.now(),
+    heard_at timestamptz NOT NULL DEFAULT app.now(),
     updated_at timestamptz NOT NULL DEFAULT app.now(),
     respond_by timestamptz,
     accepted_at timestamptz,
@@ -46,7 +47,7 @@ CREATE INDEX lead_by_owner ON app.lead (workspace_id, owner_id, id DESC);
 CREATE INDEX lead_by_source ON app.lead (workspace_id, source_id, id DESC);
 CREATE INDEX lead_unaccepted ON app.lead (workspace_id, id DESC) WHERE accepted_at IS NULL AND closed_at IS NULL;
 CREATE INDEX lead_unanswered ON app.lead (workspace_id, respond_by) WHERE first_responded_at IS NULL AND closed_at IS NULL;
-CREATE INDEX lead_answered ON app.lead (workspace_id, first_responded_at) INCLUDE (created_at) WHERE first_responded_at IS NOT NULL;
+CREATE INDEX lead_answered ON app.lead (workspace_id, first_responded_at) INCLUDE (heard_at) WHERE first_responded_at IS NOT NULL;
 ALTER TABLE app.lead ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.lead FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.lead USING (workspace_id = app.workspace_id());

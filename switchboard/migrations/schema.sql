@@ -511,6 +511,7 @@ CREATE TABLE app.lead (
     is_junk boolean DEFAULT false NOT NULL,
     junk_reason text,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    heard_at timestamp with time zone DEFAULT app.now() NOT NULL,
     updated_at timestamp with time zone DEFAULT app.now() NOT NULL,
     respond_by timestamp with time zone,
     accepted_at timestamp with time zone,
@@ -521,7 +522,7 @@ CREATE TABLE app.lead (
 ALTER TABLE app.lead ADD CONSTRAINT lead_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES app.contact(id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE app.lead ADD CONSTRAINT lead_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text));
 ALTER TABLE app.lead ADD CONSTRAINT lead_pkey PRIMARY KEY (id);
-CREATE INDEX lead_answered ON app.lead USING btree (workspace_id, first_responded_at) INCLUDE (created_at) WHERE (first_responded_at IS NOT NULL);
+CREATE INDEX lead_answered ON app.lead USING btree (workspace_id, first_responded_at) INCLUDE (heard_at) WHERE (first_responded_at IS NOT NULL);
 CREATE INDEX lead_by_contact ON app.lead USING btree (contact_id, id DESC);
 CREATE INDEX lead_by_owner ON app.lead USING btree (workspace_id, owner_id, id DESC);
 CREATE INDEX lead_by_source ON app.lead USING btree (workspace_id, source_id, id DESC);
