@@ -29,6 +29,8 @@ TARGETS = tuple(ALIASES)
 DEFAULT_HONEYPOT = "website_url_confirm"
 _MAX_RULES = 200
 _LEAVES, _DEPTH, _TEXT = 1_000, 16, 10_000
+# What a phone number leaves whose `+` became a blank, as it does in a form that was not encoded.
+_LOST_PLUS = re.compile(r"[1-9][\d ().-]{7,40}", re.ASCII)
 
 
 class RuleSource(msgspec.Struct, forbid_unknown_fields=True):
@@ -108,8 +110,9 @@ DEFAULT_MAPPING = FieldMapping()
 def flatten(payload: object) -> dict[str, Scalar]:
     """Every non-empty leaf of a decoded payload under its dotted path.
 
-    Texts lose outer blanks and are cut at 10,000 characters; lists of plain values become one text joined by
-    commas; lists of objects count their paths from 0. At most 1,000 leaves and 16 levels are kept.
+    Texts lose outer blanks, but for the one before a phone number, which was its `+` once, and are cut at 10,000
+    characters; lists of plain values become one text joined by commas; lists of objects count their paths from 0.
+    At most 1,000 leaves and 16 levels are kept.
     """
     flat: dict[str, Scalar] = {}
     _flatten(payload, "", 0, flat)
@@ -163,7 +166,7 @@ def _flatten(value: object, path: str, depth: int, flat: dict[str, Scalar]) -> N
     if depth > _DEPTH or len(flat) >= _LEAVES:
         return
     if isinstance(value, str):
-        if path and (text := value.strip()[:_TEXT].strip()):
+        if path and (text := _trim(value)):
             flat[path] = text
     elif isinstance(value, Mapping):
         for key, item in value.items():
@@ -186,11 +189,16 @@ def _flatten_list(items: Sequence[object], path: str, depth: int, flat: dict[str
 
 def _leaf(value: object) -> Scalar | None:
     if isinstance(value, str):
-        return value.strip()[:_TEXT].strip() or None
+        return _trim(value) or None
     if isinstance(value, bool | float):
         return value
     # Postgres and JavaScript readers keep whole numbers exactly only up to 64 bits.
     return (value if abs(value) < 1 << 63 else str(value)) if isinstance(value, int) else None
+
+
+def _trim(text: str) -> str:
+    trimmed = text.strip()[:_TEXT].strip()
+    return f" {trimmed}" if text[:1] == " " and _LOST_PLUS.fullmatch(trimmed) else trimmed
 
 
 def _read_rule(target: str, source: object, problems: list[Problem]) -> Rule:

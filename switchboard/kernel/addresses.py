@@ -7,9 +7,10 @@ import email_validator
 import phonenumbers
 
 LONGEST_PHONE_TEXT = 60
+FEWEST_INTERNATIONAL_DIGITS = 8
 
-# Machines on a private network and test set-ups use these two; whether mail reaches them is not for us to say.
-_ALLOWED_SPECIAL_DOMAINS = ("localhost", "test")
+# Machines on a private network and test set-ups use these; whether mail reaches them is not for us to say.
+_ALLOWED_SPECIAL_DOMAINS = ("localhost", "local", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,10 @@ def parse_phone(text: str, region: str) -> str | Rejected:
     """The number in E.164 (`+4915112345678`), or why it is none.
 
     `region` is the ISO 3166 country of numbers without a prefix. Brazilian mobiles lacking their ninth digit get it:
-    both spellings of one phone are one key.
+    both spellings of one phone are one key. A form that was not encoded well turns the `+` into a blank: a number
+    that begins with one, and is valid with a `+` only, has it.
     """
-    text = text.strip()
+    text = _restore_plus(text, region) or text.strip()
     if not text or len(text) > LONGEST_PHONE_TEXT:
         return Rejected("that is too long or too short for a phone number")
     try:
@@ -53,6 +55,22 @@ def parse_phone(text: str, region: str) -> str | Rejected:
             f"that is not a possible phone number of {phonenumbers.region_code_for_number(number) or region}"
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _restore_plus(text: str, region: str) -> str | None:
+    """The number with the `+` it lost on the way, or None where it seems to have lost none."""
+    digits = sum(letter.isdigit() for letter in text)
+    if not text.startswith(" ") or digits < FEWEST_INTERNATIONAL_DIGITS or len(text) > LONGEST_PHONE_TEXT:
+        return None
+    restored = f"+{text.strip()}"
+    return restored if _is_valid(restored, None) and not _is_valid(text.strip(), region) else None
+
+
+def _is_valid(text: str, region: str | None) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(text, region))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def _with_ninth_digit(number: phonenumbers.PhoneNumber) -> phonenumbers.PhoneNumber:

@@ -128,7 +128,8 @@ def _addresses(sighting: Sighting, region: str, problems: list[Problem]) -> tupl
         text = tidy(raw)
         if not text:
             continue
-        value = _parse(kind, text, region)
+        # A form may have made a blank of a phone number's `+`.
+        value = _parse(kind, f" {text}" if raw.startswith(" ") else text, region)
         if isinstance(value, Rejected):
             problems.append(Problem(kind, value.reason))
         else:

@@ -33,6 +33,13 @@ def test_the_country_of_a_sighting_reads_its_phone_number() -> None:
     assert [address.key for address in german.addresses] == [("phone", "+4915112345678")]
 
 
+def test_a_plus_lost_in_a_form_is_found_again() -> None:
+    seen = normalise(Sighting(phone=" 44 20 7946 0018"), "US")
+    assert [(address.key, address.raw) for address in seen.addresses] == [
+        (("phone", "+442079460018"), "44 20 7946 0018")
+    ]
+
+
 def test_what_cannot_be_used_is_named_and_the_rest_is_kept() -> None:
     seen = normalise(
         Sighting(name="Ann", email="a@", country="Mars", time_zone="Mars/Base", locale="?", fields={"a": "", "b": 1}),

@@ -90,7 +90,9 @@ def assemble(reading: Reading, mapping: FieldMapping = DEFAULT_MAPPING) -> Parse
     values = _guessed(rest, mapping, reading.facts)
     values.update({target: value for target, value in reading.facts.items() if value not in {None, ""}})
     values.update(_mapped(flat, rest, mapping))
-    return _Assembly(values, rest, reading).parsed()
+    # Only a phone number has a use for a blank in front.
+    values = {target: value if target == "phone" else _bare(value) for target, value in values.items()}
+    return _Assembly(values, {path: _bare(value) for path, value in rest.items()}, reading).parsed()
 
 
 def require_mapping(value: object, place: str) -> Mapping[str, object]:
@@ -236,7 +238,13 @@ class _Assembly:
 
 def _likely(value: Scalar, is_likely: Callable[[str], bool]) -> str | None:
     text = as_text(value, 400) or ""
-    return text if is_likely(text) else None
+    if not is_likely(text):
+        return None
+    return f" {text}" if str(value).startswith(" ") else text
+
+
+def _bare(value: Scalar) -> Scalar:
+    return value.lstrip() if isinstance(value, str) else value
 
 
 def _whole_number(value: Scalar) -> int | None:

@@ -1,6 +1,7 @@
 import pytest
 
 from switchboard.intake.formats.base import Parsed
+from switchboard.intake.formats.bodies import read_body
 from switchboard.intake.formats.webform import WebForm, find_redirect
 from switchboard.intake.mapping import FieldMapping
 from tests.intake.formats.samples import parse_sample
@@ -26,6 +27,13 @@ def test_a_filled_trap_makes_junk_and_says_so() -> None:
     assert (parsed.email, parsed.fields) == ("a@example.com", {})
     assert parsed.junk_reason == "The hidden field `website_url_confirm` was filled in."
     assert WEBFORM.parse({"website_url_confirm": "x"}).junk_reason is not None
+
+
+def test_a_blank_that_was_the_plus_of_a_phone_number_is_kept_for_its_reader() -> None:
+    (payload,) = read_body(b"name=+Ann&phone=+44+20+7946+0018&rooms=+5&order=+12345678", FORM)
+    parsed = WEBFORM.parse(payload.value)
+    assert (parsed.name, parsed.phone) == ("Ann", " 44 20 7946 0018")
+    assert parsed.fields == {"rooms": "5", "order": "12345678"}
 
 
 def test_the_trap_may_have_another_name() -> None:
