@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from switchboard.kernel.migrations import connect, require_current
 from switchboard.kernel.settings import Settings, load_settings
 
 Answer = TypeVar("Answer")
+EXAMPLE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 Work = Callable[[Tx, Caller], Awaitable[Answer]]
 
 
@@ -105,8 +107,17 @@ def _reachable_url(settings: Settings) -> str:
     return url
 
 
+def read_id(text: str) -> UUID:
+    """The id that somebody typed; a sentence and exit code 2 for what is none. For `parser=` of an argument."""
+    try:
+        return UUID(text)
+    except ValueError:
+        message = f"{text[:60]!r} is no id; ids look like {EXAMPLE_ID}, and `list --json` shows them."
+        raise typer.BadParameter(message) from None
+
+
 def print_json(answer: Any) -> None:  # noqa: ANN401 whatever has a JSON shape
-    """One JSON document on standard output."""
+    """One JSON document on standard output, times in ISO 8601 with their offset."""
     sys.stdout.write(json.dumps(answer, default=_plain, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -121,6 +132,8 @@ def print_rows(rows: Sequence[object], columns: Sequence[str]) -> None:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return str(value)

@@ -1,14 +1,14 @@
 """`switchboard mailbox`."""
 
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
-from switchboard.accounts.command_line import console, print_json, print_rows
+from switchboard.accounts.command_line import console, print_json, print_rows, read_id
 from switchboard.accounts.models import Caller
 from switchboard.delivery.models import Mail, MailSummary
 from switchboard.kernel.db import Tx
-from switchboard.kernel.errors import InvalidError, Problem
 
 commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -37,16 +37,14 @@ def list_mails(
 
 
 @commands.command("show")
-def show_mail(ctx: typer.Context, mail: Annotated[str, typer.Argument(help="Id of the mail.")]) -> None:
+def show_mail(
+    ctx: typer.Context, mail: Annotated[UUID, typer.Argument(parser=read_id, help="Id of the mail.")]
+) -> None:
     """One mail as it went over the wire."""
 
     async def work(tx: Tx, caller: Caller) -> Mail:
         from switchboard.delivery import mailbox  # noqa: PLC0415 help must not load the mail library
-        from switchboard.delivery.paging import find_id  # noqa: PLC0415 as above
 
-        mail_id = find_id(mail)
-        if mail_id is None:
-            raise InvalidError("That is not an id.", problems=[Problem("mail", "take one from `mailbox list`")])
-        return await mailbox.access_mail(tx, caller, mail_id)
+        return await mailbox.access_mail(tx, caller, mail)
 
     typer.echo(console(ctx).run(work).raw.decode("utf-8", "replace"))

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import typer
 
-from switchboard.accounts.command_line import console, print_json, print_rows
+from switchboard.accounts.command_line import console, print_json, print_rows, read_id
 from switchboard.accounts.models import Caller
 from switchboard.flows.models import FlowSummary, StandingRun, StepRecord, StoredFlow
 from switchboard.kernel.db import Tx
+from switchboard.kernel.errors import InvalidError, Problem
 
 commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,7 +28,7 @@ def apply_file(
     """Check a flow and save it as the newest version of the flow it names."""
     from switchboard.flows import service  # noqa: PLC0415
 
-    source = file.read_text(encoding="utf-8")
+    source = _read_file(file)
     kinds = console(ctx).subject_kinds()
 
     async def work(tx: Tx, caller: Caller) -> StoredFlow:
@@ -120,7 +121,9 @@ def list_runs(
 
 @commands.command("history")
 def show_history(
-    ctx: typer.Context, run_id: Annotated[UUID, typer.Argument(help="Id of the run.")], as_json: AsJson = False
+    ctx: typer.Context,
+    run_id: Annotated[UUID, typer.Argument(parser=read_id, help="Id of the run.")],
+    as_json: AsJson = False,
 ) -> None:
     """What a run did, step by step."""
     from switchboard.flows import service  # noqa: PLC0415
@@ -133,6 +136,14 @@ def show_history(
         print_json(records)
     else:
         print_rows(records, ["revision", "step", "outcome", "detail"])
+
+
+def _read_file(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        problem = Problem("file", f"{file} is not UTF-8 text: {error.reason} at byte {error.start}")
+        raise InvalidError("There is no flow in that file.", problems=[problem]) from error
 
 
 def _tell(flow: StoredFlow, *, as_json: bool) -> None:

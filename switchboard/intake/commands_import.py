@@ -43,7 +43,8 @@ def import_file(
     file: ImportFile,
     source: Annotated[str, typer.Option(help="Name of the source the leads belong to.")],
     mapping: Annotated[
-        Path | None, typer.Option(help="JSON that says which column is what; guessed without.", exists=True)
+        Path | None,
+        typer.Option(help="JSON that says which column is what; guessed without.", exists=True, dir_okay=False),
     ] = None,
     start_flows: Annotated[bool, typer.Option("--start-flows", help="Let flows begin for these people.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from switchboard.accounts.command_line import console, print_json, print_rows
+from switchboard.accounts.command_line import console, print_json, print_rows, read_id
 from switchboard.accounts.models import Caller
 from switchboard.intake import service, signals
 from switchboard.intake.models import LoggedSignal
@@ -45,14 +45,17 @@ def list_signals(
 def run_again(
     ctx: typer.Context,
     source: SourceName,
-    signal_id: Annotated[str, typer.Option("--id", help="One signal; all that stand failed when empty.")] = "",
+    signal_id: Annotated[
+        UUID | None,
+        typer.Option("--id", parser=read_id, metavar="ID", help="One signal; all that stand failed without."),
+    ] = None,
 ) -> None:
     """Recognise signals once more, by the mapping as it is now."""
 
     async def work(tx: Tx, caller: Caller) -> int:
         found = await service.get_source_by_name(tx, source)
-        if signal_id:
-            await signals.run_again(tx, caller, UUID(signal_id))
+        if signal_id is not None:
+            await signals.run_again(tx, caller, signal_id)
             return 1
         return await signals.run_failed_again(tx, caller, found.id)
 

@@ -8,12 +8,11 @@ from uuid import UUID
 
 import typer
 
-from switchboard.accounts.command_line import console, print_json, print_rows
+from switchboard.accounts.command_line import console, print_json, print_rows, read_id
 from switchboard.accounts.models import Caller, Member
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.leads import listing, service
-from switchboard.leads.errors import LeadNotFoundError
 from switchboard.leads.models import VIEWS, Lead, LeadFilter, LeadSummary, View
 from switchboard.leads.stages import get_stage
 from switchboard.people import service as people
@@ -22,7 +21,7 @@ commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 MOST_LISTED = 10_000
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
-LeadId = Annotated[str, typer.Argument(help="The lead's id.")]
+LeadId = Annotated[UUID, typer.Argument(parser=read_id, help="The lead's id.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def show_lead(ctx: typer.Context, lead_id: LeadId, as_json: AsJson = False) -> N
     """One lead with everything known of it."""
 
     async def work(tx: Tx, caller: Caller) -> ShownLead:
-        return await _shown(tx, await service.access_lead(tx, caller, _id(lead_id)))
+        return await _shown(tx, await service.access_lead(tx, caller, lead_id))
 
     lead = console(ctx).run(work)
     if as_json:
@@ -103,7 +102,7 @@ def accept_lead(
     """Accept a lead for a member; without one, for the member it is offered to."""
 
     async def work(tx: Tx, caller: Caller) -> ShownLead:
-        lead = await service.access_lead(tx, caller, _id(lead_id))
+        lead = await service.access_lead(tx, caller, lead_id)
         members = (await listing.load_names(tx)).members
         user_id = _member(member, members.values()) if member else lead.owner_id
         if user_id is None or user_id not in members:
@@ -148,10 +147,3 @@ def _member(email: str, members: Iterable[Member]) -> UUID:
     if found is None:
         raise InvalidError(f"{email} is no member.", problems=[Problem("owner", "expected a member's e-mail address")])
     return found
-
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise LeadNotFoundError from None

@@ -152,7 +152,7 @@ def _summary(row: LeadRow, contact: Contact | None, assignment: Assignment | Non
         title=row.title.strip().split("\n", 1)[0][:200],
         stage=row.stage,
         stage_title=stage.title if stage else row.stage,
-        stage_kind=shape_of(stage, is_first=stage is not None and stage.position == 1),
+        stage_kind=stage.kind if stage else None,
         owner_id=row.owner_id,
         owner_name=owner.name if owner else "",
         source_id=row.source_id,
@@ -174,10 +174,3 @@ def clock_of(lead: Lead | LeadRow, assignment: Assignment | None) -> datetime | 
     if lead.accepted_at is None and assignment is not None and assignment.accept_by is not None:
         return assignment.accept_by
     return lead.respond_by if lead.first_responded_at is None else None
-
-
-def shape_of(stage: Stage | None, *, is_first: bool = False) -> str:
-    """The kind of mark that pages draw before a stage."""
-    if stage is None:
-        return "quiet"
-    return {"won": "ok", "lost": "quiet", "open": "new" if is_first else "open"}[stage.kind]

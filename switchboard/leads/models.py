@@ -28,6 +28,11 @@ class Stage:
         return self.kind == "open"
 
     @property
+    def mark(self) -> str:
+        """The kind of mark that pages draw before it."""
+        return {"won": "ok", "lost": "quiet", "open": "new" if self.position == 1 else "open"}[self.kind]
+
+    @property
     def outcome(self) -> str:
         """`won`, `lost`, or empty while it is open."""
         return "" if self.kind == "open" else self.kind
@@ -130,7 +135,7 @@ class LeadSummary:
     title: str
     stage: str
     stage_title: str
-    stage_kind: str
+    stage_kind: StageKind | None
     owner_id: UUID | None
     owner_name: str
     source_id: UUID

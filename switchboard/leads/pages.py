@@ -67,6 +67,7 @@ class LeadListPage:
     older_href: str = field(metadata={"help": "The page after this one, or empty."})
     item: LeadItem | None = field(metadata={"help": "The open lead."})
     stages: tuple[Stage, ...] = field(metadata={"help": "Where leads can be moved."})
+    marks: dict[str, str] = field(metadata={"help": "The mark drawn before a stage, by its key."})
     members: tuple[Member, ...] = field(metadata={"help": "To whom leads can be given."})
     rotas: tuple[Rota, ...] = field(metadata={"help": "To whose next leads can be given."})
     junk_reasons: tuple[str, ...] = field(metadata={"help": "Reasons that are offered."})
@@ -118,6 +119,7 @@ async def _list(visit: Visit, lead_id: UUID | None) -> Response:
         older_href=query.href("/leads", before=str(found.older_than)) if found.older_than else "",
         item=item,
         stages=tuple(names.stages.values()),
+        marks={key: stage.mark for key, stage in names.stages.items()},
         members=tuple(names.members.values()),
         rotas=item.rotas if item else tuple(await routing.list_rotas(visit.tx)) if is_agent else (),
         junk_reasons=JUNK_REASONS,

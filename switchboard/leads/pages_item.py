@@ -77,7 +77,7 @@ async def load_item(visit: Visit, lead_id: UUID, names: Names, base: str) -> Lea
         lead=lead,
         contact=contact,
         stage=stage,
-        stage_shape=listing.shape_of(stage, is_first=stage is not None and stage.position == 1),
+        stage_shape=stage.mark if stage else "quiet",
         owner_name=_owner_name(lead, names),
         source_name=names.sources[lead.source_id].name if lead.source_id in names.sources else "",
         assignment=assignment,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from switchboard.accounts.command_line import console, print_json, print_rows
+from switchboard.accounts.command_line import console, print_json, print_rows, read_id
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Tx
 from switchboard.people.models import Contact, ContactSummary, Identity
@@ -39,7 +39,9 @@ def list_contacts(
 
 @commands.command("show")
 def show_contact(
-    ctx: typer.Context, contact_id: Annotated[UUID, typer.Argument(help="Id.")], as_json: AsJson = False
+    ctx: typer.Context,
+    contact_id: Annotated[UUID, typer.Argument(parser=read_id, help="Id.")],
+    as_json: AsJson = False,
 ) -> None:
     """One contact with their addresses; the kept one for one that was merged away."""
     from switchboard.people import service  # noqa: PLC0415
@@ -59,8 +61,8 @@ def show_contact(
 @commands.command("merge")
 def merge_contacts(
     ctx: typer.Context,
-    kept: Annotated[UUID, typer.Argument(help="Id of the contact that is kept.")],
-    lost: Annotated[UUID, typer.Argument(help="Id of the contact that becomes part of it.")],
+    kept: Annotated[UUID, typer.Argument(parser=read_id, help="Id of the contact that is kept.")],
+    lost: Annotated[UUID, typer.Argument(parser=read_id, help="Id of the contact that becomes part of it.")],
     as_json: AsJson = False,
 ) -> None:
     """Make one contact of two; `unmerge` takes it back."""
@@ -80,7 +82,9 @@ def merge_contacts(
 
 @commands.command("unmerge")
 def undo_merge(
-    ctx: typer.Context, merge_id: Annotated[UUID, typer.Argument(help="Id of the merge.")], as_json: AsJson = False
+    ctx: typer.Context,
+    merge_id: Annotated[UUID, typer.Argument(parser=read_id, help="Id of the merge.")],
+    as_json: AsJson = False,
 ) -> None:
     """Make two contacts of one again."""
     from switchboard.people import merging  # noqa: PLC0415

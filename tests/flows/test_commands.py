@@ -75,6 +75,14 @@ async def test_a_mistake_names_its_place_and_nothing_is_saved(run: Any, tmp_path
     assert json.loads((await run("list", "--json")).stdout) == []
 
 
+async def test_a_file_that_is_no_text_is_said(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "picture.yaml"
+    file.write_bytes(b"\x89PNG\xff")
+    error = (await run("apply", str(file))).exception
+    assert isinstance(error, InvalidError)
+    assert [problem.field for problem in error.problems] == ["file"]
+
+
 async def test_the_library_is_added_once(run: Any) -> None:
     added = json.loads((await run("install", "--json")).stdout)
     assert [flow["name"] for flow in added] == ["speed_to_lead", "welcome", "win_back"]

@@ -64,6 +64,12 @@ async def test_an_unknown_source_is_named(run: Run) -> None:
         assert "Nowhere" in str(refused.exception)
 
 
+async def test_what_is_no_id_of_a_signal_is_said(run: Run) -> None:
+    refused = await run("signal", "again", "--source", "Nowhere", "--id", "nonsense")
+    assert refused.exit_code == 2
+    assert "nonsense" in refused.stderr
+
+
 async def test_a_file_is_imported_and_followed_to_the_end(
     run: Run, database: Database, urls: Urls, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -45,6 +46,9 @@ async def test_leads_are_listed_by_stage_and_owner(
     bob = await open_lead(database, owner, source_id, "Bob Stone", stage="qualified")
     found = json.loads((await run("list", "--json")).stdout)
     assert [lead["id"] for lead in found] == [str(bob), str(ada)]
+    assert (found[1]["stage"], found[1]["stage_kind"]) == ("new", "open")
+    assert datetime.fromisoformat(found[1]["created_at"]).utcoffset() == timedelta(0)
+    assert found[1]["created_at"][10] == "T"
     assert (found[1]["name"], found[1]["source_name"], found[1]["value_minor"]) == ("Ada Byron", "Website", 100)
     assert [lead["id"] for lead in json.loads((await run("list", "--json", "--limit", "1")).stdout)] == [str(bob)]
     staged = json.loads((await run("list", "--json", "--stage", "new", "--owner", "nobody")).stdout)
@@ -68,7 +72,6 @@ async def test_a_lead_is_shown_and_accepted(run: Any, database: Database, owner:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("show", "rubbish"), LeadNotFoundError),
         (("show", str(new_id())), LeadNotFoundError),
         (("list", "--stage", "gone"), StageUnknownError),
         (("list", "--owner", "x@y.example"), InvalidError),
@@ -77,3 +80,10 @@ async def test_a_lead_is_shown_and_accepted(run: Any, database: Database, owner:
 )
 async def test_what_cannot_be_is_said(run: Any, words: tuple[str, ...], error: type[Exception]) -> None:
     assert isinstance((await run(*words)).exception, error)
+
+
+@pytest.mark.parametrize("words", [("show", "rubbish"), ("accept", "rubbish")])
+async def test_what_is_no_id_is_said(run: Any, words: tuple[str, ...]) -> None:
+    refused = await run(*words)
+    assert refused.exit_code == 2
+    assert "rubbish" in refused.stderr

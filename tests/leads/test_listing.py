@@ -44,7 +44,7 @@ async def test_a_row_names_stage_owner_and_source(database: Database, agent: Cal
         await service.change_stage(tx, agent, [lead_id], "won")
     found = await summary_of(database, agent, LeadFilter(view="closed"))
     assert (found.name, found.title, found.value_minor, found.currency) == ("Ada Byron", "Kitchen", 5, "EUR")
-    assert (found.stage_title, found.stage_kind, found.owner_name) == ("Won", "ok", "Amir Agent")
+    assert (found.stage_title, found.stage_kind, found.owner_name) == ("Won", "won", "Amir Agent")
     assert (found.source_name, found.is_accepted, found.clock) == ("Website", True, None)
 
 
