@@ -14,9 +14,11 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row, dict_row, tuple_row
+from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from switchboard.kernel.errors import UnavailableError
+from switchboard.kernel.wire import binary_arrays
 
 if TYPE_CHECKING:
     from switchboard.kernel.events import Hub
@@ -53,6 +55,8 @@ class Tx:
         self.connection = connection
         self.hub = hub
         self._workspace_id = workspace_id
+        self._now: datetime | None = None
+        self._notices: dict[tuple[str, str], None] = {}
         self.is_backfill = False
 
     @property
@@ -70,7 +74,21 @@ class Tx:
 
     async def now(self) -> datetime:
         """The present by the one clock, the same instant throughout the transaction."""
-        return cast(datetime, await self.fetch_value("SELECT app.now()"))
+        if self._now is None:
+            self._now = cast(datetime, await self.fetch_value("SELECT app.now()"))
+        return self._now
+
+    def notify(self, channel: str, payload: str) -> None:
+        """Send a notice when this transaction commits, once however often it is asked for.
+
+        It goes out although a savepoint fails: whoever hears it looks, and finds nothing.
+        """
+        self._notices[channel, payload] = None
+
+    @property
+    def notices(self) -> list[tuple[str, str]]:
+        """Channel and payload of what is to be told on commit."""
+        return list(self._notices)
 
     async def execute(self, sql: str, params: Params = ()) -> int:
         """Run one statement and say how many rows it touched."""
@@ -145,6 +163,7 @@ class Database:
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "options": "-c timezone=UTC -c jit=off",
                 "application_name": "switchboard",
+                "context": binary_arrays(),
             },
         )
 
@@ -162,27 +181,28 @@ class Database:
         settings = f"SET LOCAL app.workspace_id = '{workspace_id}';"
         if user_id is not None:
             settings += f"SET LOCAL app.user_id = '{user_id}';"
-        async with self._begun(settings) as connection:
-            yield Tx(connection, self._hub, workspace_id)
+        async with self._begun(settings, workspace_id) as tx:
+            yield tx
 
     @asynccontextmanager
     async def directory(self, *, user_id: UUID | None = None) -> AsyncIterator[Tx]:
         """A transaction outside all workspaces: users, sessions and the address book, no tenant row."""
         settings = "" if user_id is None else f"SET LOCAL app.user_id = '{user_id}';"
-        async with self._begun(settings) as connection:
-            yield Tx(connection, self._hub, None)
+        async with self._begun(settings, None) as tx:
+            yield tx
 
     @asynccontextmanager
     async def queue_loop(self) -> AsyncIterator[Tx]:
         """A transaction that sees the queue tables of every workspace; it enters one to touch anything else."""
-        async with self._begun("SET LOCAL app.scope = 'queue';") as connection:
-            yield Tx(connection, self._hub, None)
+        async with self._begun("SET LOCAL app.scope = 'queue';", None) as tx:
+            yield tx
 
     @asynccontextmanager
-    async def _begun(self, settings: str) -> AsyncIterator[Connection]:
+    async def _begun(self, settings: str, workspace_id: UUID | None) -> AsyncIterator[Tx]:
         connection = await self._connection_in_transaction(settings)
+        tx = Tx(connection, self._hub, workspace_id)
         try:
-            yield connection
+            yield tx
         except psycopg.OperationalError as error:
             await self._give_up(connection)
             if connection.closed:
@@ -192,7 +212,7 @@ class Database:
             await self._give_up(connection)
             raise
         else:
-            await self._commit(connection)
+            await self._commit(connection, tx.notices)
         finally:
             await self._pool.putconn(connection)
 
@@ -217,9 +237,11 @@ class Database:
         except (PoolTimeout, PoolClosed, psycopg.OperationalError) as error:
             raise _database_is_away() from error
 
-    async def _commit(self, connection: Connection) -> None:
+    async def _commit(self, connection: Connection, notices: Sequence[tuple[str, str]]) -> None:
+        # The notices travel with COMMIT as one simple query: NOTIFY takes no parameters.
+        told = [SQL("NOTIFY {}, {};").format(Identifier(channel), Literal(payload)) for channel, payload in notices]
         try:
-            await connection.execute(b"COMMIT")
+            await connection.execute(Composed([*told, SQL("COMMIT")]))
         except psycopg.OperationalError as error:
             await self._give_up(connection)
             raise _commit_in_doubt() from error

@@ -108,7 +108,7 @@ async def append(tx: Tx, events: Sequence[Event]) -> None:
 
 
 async def notify_live(tx: Tx, topics: set[str]) -> None:
-    """Tell open pages, on commit, which topics of this workspace changed; Postgres folds equal notices into one."""
+    """Tell open pages, on commit, which topics of this workspace changed."""
     payload = f"{tx.workspace_id} {','.join(sorted(topics))}"
     # One notice a batch, never one a row: NOTIFY serialises commits.
-    await tx.execute("SELECT pg_notify(%s, %s)", (LIVE_CHANNEL, payload))
+    tx.notify(LIVE_CHANNEL, payload)

@@ -71,8 +71,8 @@ def backoff(
 
 
 async def wake(tx: Tx, queue: str) -> None:
-    """Wake the loops of one queue when this transaction commits; call it once a batch."""
-    await tx.execute("SELECT pg_notify(%s, %s)", (WAKE_CHANNEL, queue))
+    """Wake the loops of one queue when this transaction commits."""
+    tx.notify(WAKE_CHANNEL, queue)
 
 
 @dataclass(slots=True)
