@@ -65,20 +65,22 @@ async def find_due(tx: Tx, run_ids: Sequence[UUID]) -> list[Run]:
 
 
 async def find_about(tx: Tx, lead_ids: Sequence[UUID], contact_ids: Sequence[UUID]) -> list[Run]:
-    """Runs of these leads, and all runs of these contacts."""
-    # A look into run_by_subject or run_by_contact for each id (OFFSET 0 keeps it so), then by primary key.
+    """Runs of these leads, and all runs of these contacts, each once."""
+    # A look into run_by_subject or run_by_contact for each id. OFFSET 0 keeps it so: from a table without statistics
+    # Postgres expects a single row of the workspace, and would read all of it first.
     return await tx.fetch_all(
         Run,
         f"""
-        SELECT {_RUN} FROM app.run WHERE workspace_id = %(workspace)s AND id IN (
-            SELECT found.id FROM unnest(%(leads)s::uuid[]) AS wanted (id), LATERAL (
-                SELECT r.id FROM app.run r WHERE r.subject_id = wanted.id OFFSET 0
-            ) AS found
-            UNION ALL
-            SELECT found.id FROM unnest(%(contacts)s::uuid[]) AS wanted (id), LATERAL (
-                SELECT r.id FROM app.run r WHERE r.workspace_id = %(workspace)s AND r.contact_id = wanted.id OFFSET 0
-            ) AS found
-        )
+        SELECT found.* FROM unnest(%(leads)s::uuid[]) AS wanted (id), LATERAL (
+            SELECT {_RUN} FROM app.run r WHERE r.workspace_id = %(workspace)s AND r.subject_id = wanted.id OFFSET 0
+        ) AS found
+        UNION ALL
+        SELECT found.* FROM unnest(%(contacts)s::uuid[]) AS wanted (id), LATERAL (
+            SELECT {_RUN} FROM app.run r
+            WHERE r.workspace_id = %(workspace)s AND r.contact_id = wanted.id
+              AND r.subject_id <> ALL (%(leads)s::uuid[])
+            OFFSET 0
+        ) AS found
         """,
         {"workspace": tx.workspace_id, "leads": list(lead_ids), "contacts": list(contact_ids)},
     )

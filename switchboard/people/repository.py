@@ -28,10 +28,12 @@ _SUMMARY = f"c.id, c.name, c.company, c.opted_out_at, c.created_at, {_FIRST_ADDR
 
 async def find_known(tx: Tx, keys: Collection[Key]) -> Known:
     """Whose these addresses are, with the kept contact in the place of a merged one."""
-    # Each key once in each of the unique indexes identity_key and identity_shared_key.
+    # Each key once in each of the unique indexes identity_key and identity_shared_key, then contacts by primary key.
+    # OFFSET 0 keeps that order: from a table without statistics Postgres expects a single contact of the workspace,
+    # and would look up every key for each of them.
     rows = await tx.fetch_tuples(
         """
-        SELECT i.kind, i.value, i.is_shared, coalesce(kept.id, c.id), coalesce(kept.name, c.name)
+        SELECT i.kind, i.value, i.is_shared, c.id, c.name
         FROM unnest(%(kinds)s::text[], %(values)s::text[]) AS wanted (kind, value)
         CROSS JOIN LATERAL (
             SELECT kind, value, is_shared, contact_id, id FROM app.identity
@@ -40,8 +42,14 @@ async def find_known(tx: Tx, keys: Collection[Key]) -> Known:
             SELECT kind, value, is_shared, contact_id, id FROM app.identity
             WHERE workspace_id = %(workspace)s AND kind = wanted.kind AND value = wanted.value AND is_shared
         ) i
-        JOIN app.contact c ON c.id = i.contact_id
-        LEFT JOIN app.contact kept ON kept.id = c.merged_into
+        CROSS JOIN LATERAL (
+            SELECT coalesce(kept.id, c.id) AS id, coalesce(kept.name, c.name) AS name
+            FROM app.contact c
+            LEFT JOIN LATERAL (
+                SELECT k.id, k.name FROM app.contact k WHERE k.id = c.merged_into OFFSET 0
+            ) AS kept ON true
+            WHERE c.id = i.contact_id OFFSET 0
+        ) c
         ORDER BY i.id
         """,
         {"workspace": tx.workspace_id, **_split(keys)},
