@@ -1,5 +1,6 @@
 """What events do to flows, in the event's own transaction: they stop runs, wake those that wait, and begin new ones."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Protocol
@@ -55,18 +56,20 @@ class FlowTriggers:
             await self._begin_runs(tx, told, knowledge)
 
     async def _touch_runs(self, tx: Tx, told: Sequence[Event], knowledge: Knowledge) -> None:
-        lead_ids = {event.lead_id for event in told if event.lead_id is not None}
-        contact_ids = {event.contact_id for event in told if event.contact_id is not None}
-        runs = await repository_runs.find_about(tx, list(lead_ids), list(contact_ids))
-        ended = await repository_runs.find_ended_lately(tx, list(contact_ids), LONGEST_REST)
+        # Whoever has only just become known is in no flow yet.
+        heard = Heard([event for event in told if event.kind != "contact.created"])
+        if not heard.told:
+            return
+        runs = await repository_runs.find_about(tx, list(heard.by_lead), list(heard.by_contact))
+        ended = await repository_runs.find_ended_lately(tx, list(heard.by_contact), LONGEST_REST)
         if not runs and not ended:
             return
         journeys: list[Journey] = [*runs, *ended]
         versions = await self._shelf.load(tx, sorted({(each.flow_id, each.version) for each in journeys}))
-        await knowledge.learn(_keys_to_learn(journeys, versions, told))
-        stopped = await _stop(tx, runs, versions, told, knowledge)
-        await _silence(tx, ended, versions, told, knowledge)
-        await _wake(tx, [run for run in runs if run.id not in stopped], versions, told)
+        await knowledge.learn(_keys_to_learn(journeys, versions, heard))
+        stopped = await _stop(tx, runs, versions, heard, knowledge)
+        await _silence(tx, ended, versions, heard, knowledge)
+        await _wake(tx, [run for run in runs if run.id not in stopped], versions, heard)
 
     async def _begin_runs(self, tx: Tx, told: Sequence[Event], knowledge: Knowledge) -> None:
         active = await repository.list_active_versions(tx)
@@ -77,6 +80,29 @@ class FlowTriggers:
                 await enter(tx, versions[key], entrances, knowledge)
 
 
+class Heard:
+    """The events of a batch by whom they are about, so that no run is held against those of all others."""
+
+    def __init__(self, told: Sequence[Event]) -> None:
+        self.told = told
+        self.kinds = frozenset(event.kind for event in told)
+        self.by_lead: dict[UUID, list[int]] = defaultdict(list)
+        self.by_contact: dict[UUID, list[int]] = defaultdict(list)
+        for place, event in enumerate(told):
+            if event.lead_id is not None:
+                self.by_lead[event.lead_id].append(place)
+            if event.contact_id is not None:
+                self.by_contact[event.contact_id].append(place)
+
+    def about(self, journey: Journey, version: Version) -> Iterator[Event]:
+        """The events that concern a run, in the order in which they came."""
+        places = set(self.by_lead.get(journey.subject_id, ()))
+        if journey.contact_id is not None:
+            places.update(self.by_contact.get(journey.contact_id, ()))
+        events = (self.told[place] for place in sorted(places))
+        return (event for event in events if concerns(event, journey, version))
+
+
 def concerns(event: Event, journey: Journey, version: Version) -> bool:
     """Whether an event is about a run: about its lead, or about the person."""
     if version.flow.subject == "lead" and event.lead_id is not None and event.kind not in PERSONAL:
@@ -85,11 +111,11 @@ def concerns(event: Event, journey: Journey, version: Version) -> bool:
 
 
 async def _stop(
-    tx: Tx, runs: Sequence[Run], versions: dict[VersionKey, Version], told: Sequence[Event], knowledge: Knowledge
+    tx: Tx, runs: Sequence[Run], versions: dict[VersionKey, Version], heard: Heard, knowledge: Knowledge
 ) -> set[UUID]:
     endings = []
     for run in runs:
-        event = next(_stopping_events(run, versions[run.version_key], told, knowledge), None)
+        event = next(_stopping_events(run, versions[run.version_key], heard, knowledge), None)
         if event is not None:
             endings.append(Ending(run.id, "stopped", event.kind))
     await stop_runs(tx, endings, versions)
@@ -97,46 +123,45 @@ async def _stop(
 
 
 async def _silence(
-    tx: Tx, ended: Sequence[EndedRun], versions: dict[VersionKey, Version], told: Sequence[Event], knowledge: Knowledge
+    tx: Tx, ended: Sequence[EndedRun], versions: dict[VersionKey, Version], heard: Heard, knowledge: Knowledge
 ) -> None:
     """The last message of a run that has ended may not have gone out yet: what stops the run stops it too."""
     run_ids = [
-        run.id for run in ended if any(_stopping_events(run, versions[run.flow_id, run.version], told, knowledge))
+        run.id for run in ended if any(_stopping_events(run, versions[run.flow_id, run.version], heard, knowledge))
     ]
     if run_ids:
         await drop_queued(tx, run_ids, RUN_STOPPED)
 
 
-async def _wake(tx: Tx, runs: Sequence[Run], versions: dict[VersionKey, Version], told: Sequence[Event]) -> None:
+async def _wake(tx: Tx, runs: Sequence[Run], versions: dict[VersionKey, Version], heard: Heard) -> None:
     waiting = [(run, run.awaits.split()) for run in runs if run.awaits]
     ids = [
         run.id
         for run, kinds in waiting
-        if any(event.kind in kinds and concerns(event, run, versions[run.version_key]) for event in told)
+        if any(event.kind in kinds for event in heard.about(run, versions[run.version_key]))
     ]
     if ids and await repository_runs.wake_runs(tx, ids):
         await wake(tx, QUEUE)
 
 
-def _stopping_events(
-    journey: Journey, version: Version, told: Sequence[Event], knowledge: Knowledge
-) -> Iterator[Event]:
+def _stopping_events(journey: Journey, version: Version, heard: Heard, knowledge: Knowledge) -> Iterator[Event]:
+    if not any(trigger.event in heard.kinds for trigger in version.flow.stops):
+        return
     key = _key(journey, version)
-    for event in told:
+    for event in heard.about(journey, version):
         conditions = [trigger.where for trigger in version.flow.stops if trigger.event == event.kind]
-        if conditions and concerns(event, journey, version):
+        if conditions:
             texts = event_texts(event)
             if any(knowledge.is_met(condition, key, texts) for condition in conditions):
                 yield event
 
 
 def _keys_to_learn(
-    journeys: Iterable[Journey], versions: dict[VersionKey, Version], told: Sequence[Event]
+    journeys: Iterable[Journey], versions: dict[VersionKey, Version], heard: Heard
 ) -> Iterator[SubjectKey]:
-    kinds = {event.kind for event in told}
     for journey in journeys:
         version = versions[journey.flow_id, journey.version]
-        if any(trigger.where is not None and trigger.event in kinds for trigger in version.flow.stops):
+        if any(trigger.where is not None and trigger.event in heard.kinds for trigger in version.flow.stops):
             yield _key(journey, version)
 
 

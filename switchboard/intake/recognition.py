@@ -32,7 +32,7 @@ from switchboard.people.models import Recognised, Sighting
 from switchboard.routing import service as routing
 from switchboard.routing.models import RoutingSubject
 
-MOST_SIGNALS = 300
+MOST_SIGNALS = 500
 MOST_ATTEMPTS = 8
 # A sender's clock may be wrong; a lead from the future would stand on top of every list for ever.
 OLDEST = timedelta(days=3650)
