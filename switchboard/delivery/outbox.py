@@ -69,10 +69,12 @@ class OutboxLoop:
         if not self._tasks:
             self._counted_from = monotonic_seconds()
         handled = await self._take()
-        if self._tasks:
+        was_busy = bool(self._tasks)
+        if was_busy:
             await self._wait()
         await self._settle()
-        return Tick(handled, has_more=handled > 0 or bool(self._tasks))
+        # While some were under way there was not room for all, so others may be due although none were taken.
+        return Tick(handled, has_more=handled > 0 or was_busy)
 
     async def close(self) -> None:
         """Let what was taken come to its end, and let go of the channels."""

@@ -20,6 +20,7 @@ from switchboard.delivery.models import Draft, no_lead_facts
 from switchboard.delivery.outbox import OutboxLoop
 from switchboard.kernel.db import Database
 from switchboard.kernel.ids import new_id
+from switchboard.kernel.queues import Tick
 from tests.conftest import Urls, move_clock
 from tests.delivery.letters import WELCOME, make_contact
 from tests.delivery.sending import (
@@ -365,3 +366,16 @@ async def test_messages_of_many_workspaces_go_in_one_batch_and_stay_apart(
     assert outbox.subjects == ["Ours"]
     assert await states(database, workspace_id, [mine]) == [("sent", None)]
     assert await states(database, strangers_workspace_id, [other]) == [("dropped", "suppressed")]
+
+
+async def test_it_looks_again_when_the_last_under_way_has_come_back(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    await queue(database, workspace_id, letter(ann, "One"), letter(ann, "Two"))
+    channel = HoldingChannel()
+    loop = OutboxLoop(database, {"email": channel}, LETTERHEAD, slots=1)
+    assert (await loop.tick()).handled == 1
+    channel.released.set()
+    # There was room for none, so the other one is still due: waiting for a notice would hold it up.
+    assert await loop.tick() == Tick(0, has_more=True)
+    await loop.close()
