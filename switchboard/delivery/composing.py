@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import Header
+from email.headerregistry import BaseHeader, HeaderRegistry
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import idna
@@ -18,6 +20,7 @@ import idna
 from switchboard.kernel.addresses import is_loopback
 from switchboard.kernel.errors import InvalidError, Problem
 
+HEADERS_KEPT = 256
 MAX_REFERENCES = 20
 MAX_HEADER_LENGTH = 900
 MAX_NAME_LENGTH = 200
@@ -139,7 +142,7 @@ class _MailPolicy(EmailPolicy):
 
     def fold_binary(self, name: str, value: str) -> bytes:
         if name.lower() not in self._written_here:
-            return super().fold_binary(name, value)
+            return _fold(name, value, utf8=self.utf8)
         # The first word stays beside the name: some readers take a line of its own as part of the value.
         lines = textwrap.wrap(
             value,
@@ -151,9 +154,43 @@ class _MailPolicy(EmailPolicy):
         ) or [f"{name}:"]
         return (self.linesep.join(lines) + self.linesep).encode("utf-8" if self.utf8 else "ascii")
 
+    def fold_parsed(self, name: str, value: str) -> bytes:
+        """As the library would."""
+        return super().fold_binary(name, value)
+
+
+class _KeptHeaders(HeaderRegistry):
+    """Headers of contents are the same few in mail after mail, and taking them apart costs more than all else."""
+
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return _class_of(self, name.lower())
+
+    def __call__(self, name: str, value: str) -> BaseHeader:
+        return _parse(self, name, value)
+
+    def make_class(self, name: str) -> type[BaseHeader]:
+        """A class for headers of this name, as the library makes one each time."""
+        return super().__getitem__(name)
+
+
+@lru_cache(maxsize=HEADERS_KEPT)
+def _class_of(headers: _KeptHeaders, name: str) -> type[BaseHeader]:
+    return headers.make_class(name)
+
+
+@lru_cache(maxsize=HEADERS_KEPT)
+def _parse(headers: _KeptHeaders, name: str, value: str) -> BaseHeader:
+    return headers[name](name, value)
+
+
+@lru_cache(maxsize=HEADERS_KEPT)
+def _fold(name: str, value: str, *, utf8: bool) -> bytes:
+    # Not by the policy that asks: the library makes a copy of it for each mail.
+    return (_UTF8_MAIL if utf8 else _MAIL).fold_parsed(name, value)
+
 
 # Seven bits pass every server, so no extension has to be asked for.
-_MAIL = _MailPolicy(linesep=SMTP.linesep, cte_type="7bit")
+_MAIL = _MailPolicy(linesep=SMTP.linesep, cte_type="7bit", header_factory=_KeptHeaders())
 _UTF8_MAIL = _MAIL.clone(utf8=True)
 
 
