@@ -14,6 +14,7 @@ from switchboard.kernel.settings import Settings, process_environment
 from switchboard.ops.first_run import FirstOwner, set_up_first_workspace
 from switchboard.ops.ports import require_free_port
 from switchboard.ops.schema import prepare_database
+from switchboard.ops.shared_figures import prepare_shared_figures
 from switchboard.ops.supervision_plan import ChildPlan, Readiness, SupervisionPlan
 from switchboard.ops.supervisor import become_supervisor
 
@@ -65,12 +66,11 @@ async def _first_owner(settings: Settings, application_url: str) -> FirstOwner |
 
 
 def _plan(settings: Settings, prepared: _Prepared, *, demo: bool) -> SupervisionPlan:
-    shared_figures = settings.home / "metrics"
-    _empty_folder(settings)
+    shared_figures = prepare_shared_figures(settings.home)
     environment = {
         **process_environment(),
         "DATABASE_URL": prepared.application_url,
-        "PROMETHEUS_MULTIPROC_DIR": str(shared_figures.absolute()),
+        "PROMETHEUS_MULTIPROC_DIR": str(shared_figures),
     }
     # The schema is prepared: the children need no right to change it.
     for name in ("DATABASE_OWNER_URL", "DATABASE_URL_FILE", "DATABASE_OWNER_URL_FILE"):
@@ -83,15 +83,8 @@ def _plan(settings: Settings, prepared: _Prepared, *, demo: bool) -> Supervision
     if demo:
         children.append(ChildPlan("demo", [*program, "demo", "--wait"], environment, 5.0, once=True))
     announcement = _announcement(settings, prepared.first_owner)
-    return SupervisionPlan(children, Readiness(settings.host, settings.port, announcement), prepared.postgres)
-
-
-def _empty_folder(settings: Settings) -> None:
-    folder = settings.home / "metrics"
-    folder.mkdir(exist_ok=True)
-    # Figures of processes that have ended would be counted for ever.
-    for path in folder.glob("*.db"):
-        path.unlink()
+    readiness = Readiness(settings.host, settings.port, announcement)
+    return SupervisionPlan(children, readiness, prepared.postgres, str(shared_figures))
 
 
 def _announcement(settings: Settings, first_owner: FirstOwner | None) -> str:

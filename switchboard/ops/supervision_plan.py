@@ -40,11 +40,15 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class SupervisionPlan:
-    """The children, which stop in this order, and the embedded Postgres, which stops after them."""
+    """The children, which stop in this order, and the embedded Postgres, which stops after them.
+
+    `scratch` is a folder that nobody needs once they have all ended.
+    """
 
     children: Sequence[ChildPlan]
     readiness: Readiness | None = None
     postgres: Handover | None = None
+    scratch: str | None = None
 
 
 def write_plan(plan: SupervisionPlan) -> int:
@@ -69,4 +73,5 @@ def read_plan(descriptor: int) -> SupervisionPlan:
         children=[ChildPlan(**child) for child in shape["children"]],
         readiness=Readiness(**shape["readiness"]) if shape["readiness"] else None,
         postgres=Handover(**shape["postgres"]) if shape["postgres"] else None,
+        scratch=shape["scratch"],
     )

@@ -6,6 +6,7 @@ the system runs and must weigh next to nothing.
 
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -49,6 +50,7 @@ class Supervisor:
     def __init__(self, plan: SupervisionPlan) -> None:
         self._stop_requests = 0
         self._exit_code = 0
+        self._scratch = plan.scratch
         self._plans = {child.name: child for child in plan.children}
         self._children = [Supervised(child.name, partial(launch_child, child)) for child in plan.children]
         self._server = EmbeddedPostgres.take_over(plan.postgres) if plan.postgres else None
@@ -128,6 +130,8 @@ class Supervisor:
         if self._server is not None and self._postgres is not None:
             self._end(self._postgres, signal.SIGINT, FAST_LIMIT.total_seconds(), last=signal.SIGQUIT)
             self._server.stop()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         self._pass_on_the_rest()
         self._output.say(_OWN_NAME, "stopped.")
 
