@@ -81,7 +81,8 @@ class Workspace:
     """A tenant and the defaults its other rooms read.
 
     `default_region` is an ISO 3166 country for phone numbers without a prefix; `cap_messages` is the most marketing
-    messages one contact gets in `cap_days`.
+    messages one contact gets in `cap_days`. `is_consent_required` keeps marketing from whoever never agreed to it;
+    without it, from whoever refused.
     """
 
     id: UUID
@@ -94,4 +95,5 @@ class Workspace:
     quiet_end: time
     cap_messages: int
     cap_days: int
+    is_consent_required: bool
     supervisor_id: UUID | None

@@ -142,6 +142,7 @@ def _typed_workspace(stored: Workspace, form: Form) -> Workspace:
         quiet_end=_clock_time(form, "quiet_end"),
         cap_messages=form.whole("cap_messages", least=1, most=100),
         cap_days=form.whole("cap_days", least=1, most=365),
+        is_consent_required=form.checked("is_consent_required"),
         supervisor_id=form.optional_id("supervisor_id"),
     )
 

@@ -8,7 +8,7 @@ from switchboard.kernel.db import Tx
 
 _USER = "id, email, name, password_hash, disabled_at"
 _WORKSPACE = """id, name, time_zone, default_region, mail_from, first_response_minutes, quiet_start, quiet_end,
-    cap_messages, cap_days, supervisor_id"""
+    cap_messages, cap_days, is_consent_required, supervisor_id"""
 
 
 async def find_user_by_email(tx: Tx, email: str) -> User | None:
@@ -64,7 +64,7 @@ async def update_workspace(tx: Tx, workspace: Workspace) -> None:
         """
         UPDATE app.workspace SET name = %s, time_zone = %s, default_region = %s, mail_from = %s,
             first_response_minutes = %s, quiet_start = %s, quiet_end = %s, cap_messages = %s, cap_days = %s,
-            supervisor_id = %s
+            is_consent_required = %s, supervisor_id = %s
         WHERE id = %s
         """,
         (
@@ -77,6 +77,7 @@ async def update_workspace(tx: Tx, workspace: Workspace) -> None:
             workspace.quiet_end,
             workspace.cap_messages,
             workspace.cap_days,
+            workspace.is_consent_required,
             workspace.supervisor_id,
             workspace.id,
         ),

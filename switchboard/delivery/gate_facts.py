@@ -70,6 +70,7 @@ class GateReader:
             suppressions=self._suppressions_of(message),
             opted_out_at=contact.opted_out_at if contact else None,
             consent=self._consent_to(message),
+            is_consent_required=self.workspace.is_consent_required,
             not_after=message.not_after,
             when_late=message.when_late,
             quiet=self._quiet if contact else (),

@@ -9,6 +9,7 @@ CREATE TABLE app.workspace (
     quiet_end time NOT NULL DEFAULT '08:00',
     cap_messages integer NOT NULL DEFAULT 3,
     cap_days integer NOT NULL DEFAULT 7,
+    is_consent_required boolean NOT NULL DEFAULT false,
     supervisor_id uuid,
     created_at timestamptz NOT NULL DEFAULT app.now()
 );

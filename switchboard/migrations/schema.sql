@@ -1086,6 +1086,7 @@ CREATE TABLE app.workspace (
     quiet_end time without time zone DEFAULT '08:00:00'::time without time zone NOT NULL,
     cap_messages integer DEFAULT 3 NOT NULL,
     cap_days integer DEFAULT 7 NOT NULL,
+    is_consent_required boolean DEFAULT false NOT NULL,
     supervisor_id uuid,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL
 );

@@ -24,7 +24,8 @@ WORKSPACE = {
 
 async def test_an_owner_changes_every_setting(app: Starlette, database: Database, owner: Caller) -> None:
     async with signed_in(app, database, owner) as browser:
-        answer = await browser.post("/settings", {**WORKSPACE, "supervisor_id": str(owner.user_id)})
+        typed = {**WORKSPACE, "supervisor_id": str(owner.user_id), "is_consent_required": "on"}
+        answer = await browser.post("/settings", typed)
         assert answer.headers["location"] == "/settings"
         shown = await browser.get("/settings")
     assert "Acme Berlin" in shown.text
@@ -32,7 +33,7 @@ async def test_an_owner_changes_every_setting(app: Starlette, database: Database
     async with database.transaction(owner.workspace_id) as tx:
         stored = await service.get_workspace(tx)
     assert (stored.time_zone, stored.default_region, stored.cap_days) == ("Asia/Tokyo", "JP", 14)
-    assert stored.supervisor_id == owner.user_id
+    assert (stored.supervisor_id, stored.is_consent_required) == (owner.user_id, True)
 
 
 async def test_mail_to_a_new_sender_comes_in_and_another_workspaces_is_refused(

@@ -99,6 +99,21 @@ async def test_a_refusal_of_advertising_keeps_back_advertising_only(
     assert await states(database, workspace_id, ids) == [("dropped", "consent_refused"), ("sent", None)]
 
 
+async def test_a_workspace_that_asks_for_consent_first_advertises_only_to_who_agreed(
+    database: Database, workspace_id: UUID, ann: UUID, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await update_workspace(tx, owner, replace(await get_workspace(tx), is_consent_required=True))
+    ids = await queue(database, workspace_id, letter(ann), letter(ann, purpose="transactional"))
+    await Outbox(database).run()
+    assert await states(database, workspace_id, ids) == [("dropped", "consent_missing"), ("sent", None)]
+    async with database.transaction(workspace_id) as tx:
+        await people.recognise(tx, [Sighting(email="ann@x.example", consent=True, consent_text="Yes")], "DE")
+    ids = await queue(database, workspace_id, letter(ann))
+    await Outbox(database).run()
+    assert await states(database, workspace_id, ids) == [("sent", None)]
+
+
 async def test_at_night_a_letter_waits_for_the_contacts_morning_and_then_goes(
     database: Database, workspace_id: UUID, ann: UUID, urls: Urls
 ) -> None:
