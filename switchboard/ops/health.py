@@ -1,9 +1,11 @@
 """Whether Switchboard works: the parts it stands on, and how far behind each queue is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.disk import find_shortage
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.migration_files import discover
 from switchboard.ops import queries
@@ -61,13 +63,16 @@ class Health:
         }
 
 
-async def check(database: Database) -> Health:
-    """Look at everything, in one transaction of a few index look-ups."""
+async def check(database: Database, home: Path) -> Health:
+    """Look at everything: the disk of the data folder, and the database in one transaction of a few look-ups."""
+    shortage = find_shortage(home)
+    full_disk = (f"{shortage}: free some space.",) if shortage else ()
     try:
         async with database.queue_loop() as tx:
-            return await _check(tx)
+            found = await _check(tx)
+            return replace(found, troubles=(*full_disk, *found.troubles))
     except UnavailableError as error:
-        return Health(False, "unreachable", (), False, (), (error.message,))
+        return Health(False, "unreachable", (), False, (), (*full_disk, error.message))
 
 
 async def check_queues(tx: Tx) -> tuple[QueueHealth, ...]:

@@ -1,6 +1,7 @@
 """Health says whether to send traffic here, and which queue is behind."""
 
 import json
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -48,7 +49,7 @@ async def test_pending_migrations_are_not_ready(database: Database, urls: Urls) 
     with psycopg.connect(urls.superuser, autocommit=True) as connection:
         connection.execute("UPDATE app.schema_migration SET version = 9999 WHERE version = 9")
     try:
-        found = await health.check(database)
+        found = await health.check(database, Path())
     finally:
         with psycopg.connect(urls.superuser, autocommit=True) as connection:
             connection.execute("UPDATE app.schema_migration SET version = 9 WHERE version = 9999")
