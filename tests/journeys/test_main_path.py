@@ -127,6 +127,7 @@ def test_from_a_posted_form_to_an_answer_from_the_browser(
         body = reply.message.get_body(("plain",))
         assert body is not None
         assert body.get_content().startswith("Twelve seats it is. When may I call you?")
+        expect(talk.locator("article").last).to_be_in_viewport(ratio=1)
         shown.keep_picture("main-path-4-answered")
 
         # Their clock stands still, and the flow says how the run ended.

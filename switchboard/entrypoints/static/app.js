@@ -206,7 +206,7 @@ function openDialog(id) {
   const dialog = document.getElementById(id);
   if (!dialog || dialog.open) return false;
   $("#more:popover-open")?.hidePopover();
-  // Emptied now and not when the palette's script has come, for somebody may be typing by then.
+  // Somebody may be typing before its script has come.
   if (id === "palette") $("input", dialog).value = "";
   dialog.showModal();
   $(".field :is(input, select, textarea)", dialog)?.focus();
@@ -241,8 +241,8 @@ function press(key) {
 }
 const CHOICES = ".menu-item:not(:disabled)";
 function choose(menu, step) {
-  const choices = $$(CHOICES, menu);
-  choices[(choices.indexOf(document.activeElement) + step + choices.length) % choices.length]?.focus();
+  const all = $$(CHOICES, menu);
+  all.at((all.indexOf(document.activeElement) + step) % all.length)?.focus();
 }
 const STEPS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 const PLAIN = {

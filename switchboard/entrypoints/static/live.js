@@ -3,7 +3,6 @@
 export function start({ $, $$, app, make, typing }) {
   let stream = null;
   let isLost = false;
-  let retry = 0;
   const waiting = new Map();
   const timers = new Map();
   const named = () => new Set($$("[data-live]").flatMap((region) => region.dataset.live.split(/\s+/).filter(Boolean)));
@@ -72,18 +71,17 @@ export function start({ $, $$, app, make, typing }) {
     for (const name of names) stream.addEventListener(name, (event) => heard(name, event.data));
   }
   function close() {
-    clearTimeout(retry);
     stream?.close();
     stream = null;
   }
-  // The browser connects again by itself after a broken connection, but not after a refusal, as of a proxy whose server is away.
-  function lose(event) {
+  // After a refusal the browser does not connect again by itself.
+  function lose() {
     isLost = true;
-    if (event.target !== stream || stream.readyState !== EventSource.CLOSED) return;
+    if (stream?.readyState !== EventSource.CLOSED) return;
     close();
-    retry = setTimeout(open, 10000);
+    setTimeout(open, 10000);
   }
-  // What happened while nobody listened is not told again, so every region is asked anew.
+  // What was missed is not told again.
   function catchUp() {
     $$("[data-live]").filter((region) => !isBusy(region) && !isScrolled(region)).forEach(refresh);
   }
