@@ -49,7 +49,7 @@ steps:
 @pytest.fixture(scope="module")
 def places(
     product: Product, mail: MailServer, form: Form, windows: Windows, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+) -> Iterator[dict[str, str]]:
     """The addresses of all pages, after something happened that they can show."""
     flow = tmp_path_factory.mktemp("flows") / "gallery.yaml"
     flow.write_text(FLOW)
@@ -73,7 +73,9 @@ def places(
         shown.page.get_by_role("textbox", name="Your answer").fill("Good to meet you.")
         shown.page.get_by_role("button", name="Send", exact=True).click()
         mail.wait_for("person59@many.example", after=1)
-        return find_places(shown)
+        found = find_places(shown)
+    yield found
+    product.command("flow", "pause", "gallery")
 
 
 def _path_of(product: Product, email: str) -> str:
