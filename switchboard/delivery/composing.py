@@ -143,20 +143,26 @@ class _MailPolicy(EmailPolicy):
     def fold_binary(self, name: str, value: str) -> bytes:
         if name.lower() not in self._written_here:
             return _fold(name, value, utf8=self.utf8)
-        # The first word stays beside the name: some readers take a line of its own as part of the value.
-        lines = textwrap.wrap(
-            value,
-            LINE_LENGTH,
-            initial_indent=f"{name}: ",
-            subsequent_indent=" ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        ) or [f"{name}:"]
+        line = f"{name}: {value}"
+        # Wrapping is slow, and most headers fit into a line.
+        lines = [line] if len(line) <= LINE_LENGTH and value.strip() and value.isprintable() else _wrap(name, value)
         return (self.linesep.join(lines) + self.linesep).encode("utf-8" if self.utf8 else "ascii")
 
     def fold_parsed(self, name: str, value: str) -> bytes:
         """As the library would."""
         return super().fold_binary(name, value)
+
+
+def _wrap(name: str, value: str) -> list[str]:
+    # The first word stays beside the name: some readers take a line of its own as part of the value.
+    return textwrap.wrap(
+        value,
+        LINE_LENGTH,
+        initial_indent=f"{name}: ",
+        subsequent_indent=" ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [f"{name}:"]
 
 
 class _KeptHeaders(HeaderRegistry):

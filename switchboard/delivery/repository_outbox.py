@@ -116,8 +116,9 @@ async def lock_leased(tx: Tx, message_ids: Sequence[UUID], tokens: Sequence[int]
 
 async def delete_outbox(tx: Tx, message_ids: Collection[UUID]) -> None:
     """Nothing more is due for these messages."""
-    # By primary key.
-    await tx.execute("DELETE FROM app.outbox WHERE message_id = ANY(%s)", (list(message_ids),))
+    if message_ids:
+        # By primary key.
+        await tx.execute("DELETE FROM app.outbox WHERE message_id = ANY(%s)", (list(message_ids),))
 
 
 async def put_off(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
