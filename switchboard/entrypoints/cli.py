@@ -49,22 +49,27 @@ def _subject_kinds() -> Mapping[str, object]:
 @app.command()
 def up(demo: Annotated[bool, typer.Option(help="Fill the workspace with believable people.")] = False) -> None:
     """Run everything on this machine: database, web, queues and a local mailbox."""
-    from switchboard.entrypoints.up import up as run_up
     from switchboard.kernel.settings import load_settings
 
-    run_up(load_settings(), demo=demo)
+    # Importing the rooms opens the folder of the figures, so wrong settings are refused before.
+    settings = load_settings()
+    from switchboard.entrypoints.up import up as run_up
+
+    run_up(settings, demo=demo)
 
 
 @app.command()
 def serve() -> None:
     """Answer HTTP: pages, API, intake and health."""
+    from switchboard.kernel.settings import load_settings
+
+    # As in `up`.
+    settings = load_settings()
     from switchboard.accounts.command_line import application_url
     from switchboard.entrypoints.serve import serve as run_serve
-    from switchboard.kernel.settings import load_settings
     from switchboard.ops.ports import require_free_port
     from switchboard.ops.schema import check_application_role
 
-    settings = load_settings()
     database_url = application_url(settings)
     check_application_role(database_url)
     require_free_port(settings.host, settings.port)
@@ -76,12 +81,14 @@ def work(
     queues: Annotated[str, typer.Option(help="Comma-separated names; all queues when empty.")] = "",
 ) -> None:
     """Work the queues: recognise, route, step flows, send, receive."""
+    from switchboard.kernel.settings import load_settings
+
+    # As in `up`.
+    settings = load_settings()
     from switchboard.accounts.command_line import application_url
     from switchboard.entrypoints.work import work as run_work
-    from switchboard.kernel.settings import load_settings
     from switchboard.ops.schema import check_application_role
 
-    settings = load_settings()
     database_url = application_url(settings)
     check_application_role(database_url)
     run_work(settings, database_url, [name.strip() for name in queues.split(",") if name.strip()])

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from switchboard.entrypoints import assembly
+from switchboard.inbox.listener import load_tls
 from switchboard.kernel.db import Database
-from switchboard.kernel.disk import require_free_space
+from switchboard.kernel.disk import require_folder, require_free_space
 from switchboard.kernel.embedded import EmbeddedPostgres, Handover
 from switchboard.kernel.settings import Settings, process_environment
 from switchboard.ops.first_run import FirstOwner, set_up_first_workspace
@@ -30,11 +31,12 @@ class _Prepared:
 
 def up(settings: Settings, *, demo: bool) -> NoReturn:
     """Prepare the database, then become the supervisor of web, queues and Postgres; returns only by exit."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    require_folder(settings.home)
     require_free_space(settings.home)
     require_free_port(settings.host, settings.port)
     if settings.run_queue_consumers:
-        require_free_port(settings.smtp_in_host, settings.inbound_port)
+        require_free_port(settings.smtp_in_host, settings.inbound_port, setting="SMTP_IN_PORT")
+        load_tls(settings)
     prepared = _prepare(settings)
     become_supervisor(_plan(settings, prepared, demo=demo))
 

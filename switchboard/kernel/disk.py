@@ -1,11 +1,26 @@
-"""Room on the disk, asked before it is needed."""
+"""A folder and room on the disk, asked before they are needed."""
 
+import os
 import shutil
 from pathlib import Path
 
 from switchboard.kernel.errors import ConfigurationError
 
 MINIMUM_FREE_BYTES = 200 * 1024 * 1024
+
+
+def require_folder(folder: Path) -> None:
+    """Make the data folder unless it is there; refuse one that cannot be made or written into."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, f"cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise _unusable(folder, "belongs to somebody else: this account may not write into it")
+
+
+def _unusable(folder: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(f"The folder {folder} {why}. Set SWITCHBOARD_HOME to another folder.")
 
 
 def require_free_space(folder: Path, *, minimum_bytes: int = MINIMUM_FREE_BYTES) -> None:

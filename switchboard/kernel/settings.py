@@ -5,6 +5,7 @@ names a file that holds `SMTP_PASSWORD`. Whatever is wrong is said all at once.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -120,6 +121,13 @@ class Settings(BaseModel):
             raise ValueError("expected an address that begins with http:// or https://")
         return value.rstrip("/")
 
+    @field_validator("metrics_dir")
+    @classmethod
+    def _is_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("expected a folder that exists")
+        return value
+
     @property
     def public_url(self) -> str:
         """The address people reach this instance at, without a slash at the end."""
@@ -194,4 +202,7 @@ def _missing_together(settings: Settings) -> list[Problem]:
 
 
 def _in_plain_words(message: str) -> str:
+    too_short = re.fullmatch(r"Value should have at least (\d+) items.*", message)
+    if too_short is not None:
+        return f"expected at least {too_short[1]} characters"
     return message.removeprefix("Value error, ").replace("Input should be", "expected")

@@ -7,26 +7,30 @@ from collections.abc import Iterator
 from switchboard.kernel.errors import ConfigurationError
 
 _NEIGHBOURS = 20
+# The setting of a port, and the one that says on which address.
+_HOST_OF = {"PORT": "HOST", "SMTP_IN_PORT": "SMTP_IN_HOST"}
 
 
-def require_free_port(host: str, port: int) -> None:
-    """Raise ConfigurationError in one sentence when a server could not listen there."""
+def require_free_port(host: str, port: int, *, setting: str = "PORT") -> None:
+    """Raise ConfigurationError in one sentence when a server could not listen there; `setting` is the port's."""
     problem = _listening_problem(host, port)
     if problem is None:
         return
     if problem == errno.EADDRINUSE:
         raise ConfigurationError(
             f"Port {port} is already in use by another program: stop that program, or choose another port"
-            f"{_suggestion(host, port)}.",
+            f"{_suggestion(host, port, setting)}.",
         )
     if problem == errno.EACCES:
-        raise ConfigurationError(f"Port {port} is reserved for root: choose one above 1023, such as PORT=8000.")
-    raise ConfigurationError(f"Nothing can listen on {host}, port {port}: choose an address of this machine.")
+        way_out = f"choose one above 1023, such as {setting}={port + 8000}"
+        raise ConfigurationError(f"Port {port} is reserved for root: {way_out}.")
+    way_out = f"set {_HOST_OF[setting]} to an address of this machine"
+    raise ConfigurationError(f"Nothing can listen on {host}, port {port}: {way_out}.")
 
 
-def _suggestion(host: str, port: int) -> str:
+def _suggestion(host: str, port: int, setting: str) -> str:
     free = next((candidate for candidate in _neighbours(port) if _listening_problem(host, candidate) is None), None)
-    return f", for example PORT={free}" if free else " with PORT=..."
+    return f", for example {setting}={free}" if free else f" with {setting}=..."
 
 
 def _neighbours(port: int) -> Iterator[int]:

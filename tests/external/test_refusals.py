@@ -98,3 +98,15 @@ def test_queues_that_do_not_exist_are_named_with_those_that_do(contrib_postgres:
         f"  stepz: {expected}",
         f"  mail: {expected}",
     ]
+
+
+def test_a_home_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = refusal(tmp_path / "file", "up")
+    assert said == f"The folder {tmp_path}/file cannot be made: File exists. Set SWITCHBOARD_HOME to another folder."
+
+
+def test_a_certificate_that_is_missing_stops_the_start(tmp_path: Path) -> None:
+    files = {"SMTP_IN_CERTIFICATE": str(tmp_path / "chain.pem"), "SMTP_IN_KEY": str(tmp_path / "key.pem")}
+    said = refusal(tmp_path, "up", SMTP_IN_PORT=str(free_port()), **files)
+    assert "SMTP_IN_CERTIFICATE: the certificate and its key cannot be used: No such file or directory" in said

@@ -53,3 +53,13 @@ def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings({"APP_SECRET_FILE": str(tmp_path / "missing")})
     assert [problem.field for problem in caught.value.problems] == ["APP_SECRET_FILE"]
+
+
+def test_a_folder_of_figures_must_exist_and_a_secret_be_long(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "missing"), "APP_SECRET": "short"})
+    assert [(problem.field, problem.message) for problem in caught.value.problems] == [
+        ("APP_SECRET", "expected at least 32 characters"),
+        ("PROMETHEUS_MULTIPROC_DIR", "expected a folder that exists"),
+    ]
+    assert load_settings({"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}).metrics_dir == tmp_path

@@ -285,16 +285,17 @@ def test_endings_are_told_in_words(exit_code: int, words: str) -> None:
     assert ending(exit_code) == words
 
 
-def test_a_busy_port_is_named_with_a_free_one() -> None:
+@pytest.mark.parametrize("setting", ["PORT", "SMTP_IN_PORT"])
+def test_a_busy_port_is_named_with_a_free_one(setting: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError) as refusal:
-            require_free_port("127.0.0.1", port)
+            require_free_port("127.0.0.1", port, setting=setting)
     message = refusal.value.message
     assert message.startswith(f"Port {port} is already in use by another program: stop that program, or choose ")
-    assert re.search(r"PORT=(\d+|\.\.\.)\.$", message)
+    assert re.search(rf" {setting}=(\d+|\.\.\.)\.$", message)
 
 
 def test_a_free_port_is_accepted() -> None:
@@ -302,5 +303,5 @@ def test_a_free_port_is_accepted() -> None:
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"Nothing can listen on 192\.0\.2\.1, port 8000"):
+    with pytest.raises(ConfigurationError, match=r"Nothing can listen on 192\.0\.2\.1, port 8000: set HOST to"):
         require_free_port("192.0.2.1", 8000)
