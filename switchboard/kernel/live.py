@@ -1,8 +1,9 @@
 """Live pages: one LISTEN connection a process, fanned out in memory to the open streams."""
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import psycopg
@@ -13,6 +14,8 @@ HEARTBEAT_SECONDS = 15.0
 RECONNECT_SECONDS = 1.0
 # Many changes in a row reach a page as one: it reloads its parts at most this often.
 FOLD_SECONDS = 0.25
+# What changed between the making of a page and the opening of its stream is told at once; pages take less than this.
+LOOK_BACK_SECONDS = 5.0
 
 
 class _Stream:
@@ -22,6 +25,12 @@ class _Stream:
         self.topics: set[str] = set()
         self.changed = asyncio.Event()
         self.is_over = False
+
+    def tell(self, topics: set[str]) -> None:
+        """Wake the page, unless there is nothing to say."""
+        self.topics |= topics
+        if self.topics:
+            self.changed.set()
 
     def end(self) -> None:
         """Let the page open another one, and look at everything again when it does."""
@@ -35,6 +44,7 @@ class LiveFeed:
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._streams: dict[UUID, set[_Stream]] = defaultdict(set)
+        self._last_told: dict[UUID, dict[str, float]] = defaultdict(dict)
         self._closing = asyncio.Event()
 
     async def run(self) -> None:
@@ -50,9 +60,11 @@ class LiveFeed:
         self._closing.set()
         self._end_streams()
 
-    async def follow(self, workspace_id: UUID) -> AsyncIterator[set[str]]:
+    async def follow(self, workspace_id: UUID) -> AsyncGenerator[set[str], None]:
         """Sets of changed topics as they come; an empty set is a heartbeat. Ends when the feed closes."""
         stream = _Stream()
+        since = time.monotonic() - LOOK_BACK_SECONDS
+        stream.tell({topic for topic, at in self._last_told.get(workspace_id, {}).items() if at >= since})
         self._streams[workspace_id].add(stream)
         try:
             while not stream.is_over and not self._closing.is_set():
@@ -87,6 +99,6 @@ class LiveFeed:
                 stream.end()
 
     def _tell(self, workspace_id: UUID, topics: set[str]) -> None:
+        self._last_told[workspace_id].update(dict.fromkeys(topics, time.monotonic()))
         for stream in self._streams.get(workspace_id, ()):
-            stream.topics |= topics
-            stream.changed.set()
+            stream.tell(topics)
