@@ -18,6 +18,7 @@ Reason = Literal[
     "allowed",
     "allowed_late",
     "suppressed",
+    "unsubscribed",
     "opted_out",
     "consent_refused",
     "consent_missing",
@@ -31,8 +32,10 @@ Reason = Literal[
 # also at night; an answer and a page to a colleague are nobody's advertising either.
 _ADVERTISING: Purpose = "marketing"
 
+# The one reason for suppressing that is the contact's wish and not a fault of the address or a complaint.
+_UNSUBSCRIBED = "unsubscribed"
 _WHY_SUPPRESSED = {
-    "unsubscribed": "they unsubscribed",
+    _UNSUBSCRIBED: "they unsubscribed",
     "bounced": "mail to it came back for good",
     "complained": "they reported a message as spam",
     "manual": "a colleague put it there",
@@ -41,10 +44,11 @@ _WHY_SUPPRESSED = {
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """One address of the recipient, on any channel, that nothing is sent to; `reason` as in the list."""
+    """One address of the recipient, on any channel, that nothing is sent to; `reason` and `since` as in the list."""
 
     value: str
     reason: str
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class FrequencyCap:
 class GateFacts:
     """Everything the gate looks at; instants are aware, zones IANA names.
 
-    `suppressions` holds those of all the contact's addresses, not only of the one written to. `consent` is
+    `suppressions` holds those of all the contact's addresses, not only of the one written to. `written_at` is when
+    the contact last wrote to us, and `is_let_through` says that a colleague sends this reply anyway. `consent` is
     the newest answer for this channel and purpose, None where they were never asked. `contact_zone` is one
     they or a colleague named; without it, phone and country are asked, then the workspace. `sent_at` are the
     capped messages that went to this contact, at least those within the window.
@@ -72,6 +77,8 @@ class GateFacts:
     is_urgent: bool = False
     suppressions: Sequence[Suppression] = ()
     opted_out_at: datetime | None = None
+    written_at: datetime | None = None
+    is_let_through: bool = False
     consent: bool | None = None
     is_consent_required: bool = False
     not_after: datetime | None = None
@@ -122,13 +129,29 @@ def choose_zone(facts: GateFacts) -> ZoneChoice:
 
 
 def _refuse_suppressed(facts: GateFacts) -> Verdict | None:
-    if facts.suppressions:
-        found = facts.suppressions[0]
-        why = _WHY_SUPPRESSED.get(found.reason, found.reason)
-        return _withhold(facts, "suppressed", f"{found.value} is on the suppression list because {why}")
-    if facts.opted_out_at is not None:
+    found = next((one for one in facts.suppressions if one.reason != _UNSUBSCRIBED), None)
+    return None if found is None else _withhold(facts, "suppressed", _why_suppressed(found))
+
+
+def _refuse_opted_out(facts: GateFacts) -> Verdict | None:
+    for found in facts.suppressions:
+        if found.reason == _UNSUBSCRIBED and not _is_wanted_answer(facts, found.since):
+            return _withhold(facts, "unsubscribed", _why_suppressed(found))
+    if facts.opted_out_at is not None and not _is_wanted_answer(facts, facts.opted_out_at):
         return _withhold(facts, "opted_out", f"The contact opted out on {facts.opted_out_at:%d %B %Y}")
     return None
+
+
+def _is_wanted_answer(facts: GateFacts, since: datetime | None) -> bool:
+    """Whoever writes to us after they opted out wants an answer, and a colleague may decide that they do."""
+    if facts.purpose != "reply":
+        return False
+    return facts.is_let_through or (since is not None and facts.written_at is not None and facts.written_at > since)
+
+
+def _why_suppressed(found: Suppression) -> str:
+    why = _WHY_SUPPRESSED.get(found.reason, found.reason)
+    return f"{found.value} is on the suppression list because {why}"
 
 
 def _withhold(facts: GateFacts, reason: Reason, why: str) -> Verdict:
@@ -185,6 +208,7 @@ def _wait_for_cap(facts: GateFacts) -> Verdict | None:
 
 _RULES: tuple[Callable[[GateFacts], Verdict | None], ...] = (
     _refuse_suppressed,
+    _refuse_opted_out,
     _refuse_without_consent,
     _refuse_late,
     _wait_for_quiet_hours,

@@ -28,6 +28,7 @@ class GateReader:
     consents: Mapping[tuple[UUID, str], bool | None]
     suppressions: Mapping[UUID, Sequence[Suppression]]
     by_address: Mapping[str, Suppression]
+    written_at: Mapping[UUID, datetime] = field(default_factory=dict)
     sent_at: dict[UUID, list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
@@ -38,7 +39,7 @@ class GateReader:
         for channel in {message.channel for message in messages if message.contact_id is not None}:
             found = await people.find_consents(tx, contact_ids, channel)
             consents |= {(contact_id, channel): answer for contact_id, answer in found.items()}
-        return cls(
+        reader = cls(
             now=await tx.now(),
             workspace=await get_workspace(tx),
             contacts=await people.load_contacts(tx, contact_ids),
@@ -46,12 +47,29 @@ class GateReader:
             suppressions=await _read_suppressions(tx, contact_ids),
             by_address=await _read_addresses(tx, messages),
         )
+        await reader._read_last_written(tx, messages)
+        return reader
 
     async def read_cap_times(self, tx: Tx, contact_ids: Collection[UUID]) -> None:
         """Read when these contacts were sent marketing; the caller keeps others from letting more through."""
         if contact_ids:
             for contact_id, at in await repository.find_cap_times(tx, contact_ids, self._cap_window):
                 self.sent_at[contact_id].append(at)
+
+    async def _read_last_written(self, tx: Tx, messages: Sequence[Message]) -> None:
+        """Read when those wrote who are answered although they opted out: mostly nobody."""
+        contact_ids = {
+            message.contact_id
+            for message in messages
+            if message.contact_id is not None and message.purpose == "reply" and self._has_objection(message)
+        }
+        if contact_ids:
+            self.written_at = await repository.find_last_written(tx, contact_ids)
+
+    def _has_objection(self, message: Message) -> bool:
+        contact = self.contacts.get(message.contact_id) if message.contact_id else None
+        has_opted_out = contact is not None and contact.opted_out_at is not None
+        return has_opted_out or bool(self._suppressions_of(message))
 
     def note_sent(self, message: Message) -> None:
         """Count a message that was let through, for the next one of the batch to the same contact."""
@@ -69,6 +87,8 @@ class GateReader:
             is_urgent=message.is_urgent,
             suppressions=self._suppressions_of(message),
             opted_out_at=contact.opted_out_at if contact else None,
+            written_at=self.written_at.get(contact_id) if contact_id else None,
+            is_let_through=message.sent_anyway_by is not None,
             consent=self._consent_to(message),
             is_consent_required=self.workspace.is_consent_required,
             not_after=message.not_after,
@@ -114,8 +134,8 @@ class GateReader:
 async def _read_suppressions(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, list[Suppression]]:
     found: dict[UUID, list[Suppression]] = defaultdict(list)
     if contact_ids:
-        for contact_id, value, reason in await repository_suppressions.find_of_contacts(tx, contact_ids):
-            found[contact_id].append(Suppression(value, reason))
+        for contact_id, suppression in await repository_suppressions.find_of_contacts(tx, contact_ids):
+            found[contact_id].append(suppression)
     return found
 
 
@@ -126,5 +146,5 @@ async def _read_addresses(tx: Tx, messages: Sequence[Message]) -> dict[str, Supp
         by_channel[message.channel].add(message.address)
     for channel, addresses in by_channel.items():
         rows = await repository_suppressions.find_of_addresses(tx, channel, addresses)
-        found |= {value: Suppression(value, reason) for value, reason in rows}
+        found |= {suppression.value: suppression for suppression in rows}
     return found

@@ -64,13 +64,17 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
-    """A message that came in. `address` is the sender's, `header_id` its Message-ID with angle brackets."""
+    """A message that came in. `address` is the sender's, `header_id` its Message-ID with angle brackets.
+
+    `is_automatic` says that a machine wrote it, such as an out-of-office note.
+    """
 
     address: str
     header_id: str
     subject: str
     text: str
     html: str | None = None
+    is_automatic: bool = False
     channel: str = "email"
     contact_id: UUID | None = None
     lead_id: UUID | None = None
@@ -84,7 +88,8 @@ class Message:
     """One thing to or from one person over one channel.
 
     `address` is the other side's. `reason` is a word of ours for why it stands where it does and `detail` the sentence
-    for people. The texts of one made from a template are empty until it is sent.
+    for people. The texts of one made from a template are empty until it is sent. `sent_anyway_by` is who sent an
+    answer although its recipient wants no mail.
     """
 
     id: UUID
@@ -113,6 +118,7 @@ class Message:
     not_after: datetime | None
     when_late: Literal["skip", "send"]
     stop_reason: str | None
+    sent_anyway_by: UUID | None
     created_by: UUID | None
     created_at: datetime
     sent_at: datetime | None

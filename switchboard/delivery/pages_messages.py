@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlencode
+from uuid import UUID
 
 from starlette.responses import Response
 from starlette.routing import Route
 
+from switchboard.accounts.service import list_members
 from switchboard.accounts.web import Visit, action, page
 from switchboard.delivery import service
 from switchboard.delivery.models import TROUBLED, Attempt, ChannelBreak, Message, State, Trouble, TroubleCount
 from switchboard.delivery.paging import find_id
 from switchboard.delivery.wording import OUTCOME_WORDS, REASON_WORDS, STATE_WORDS, Words
+from switchboard.kernel.db import Tx
 from switchboard.kernel.http import path_id
 from switchboard.people import service as people
 from switchboard.people.models import Contact
@@ -54,6 +57,8 @@ class MessagePage:
     reason: str = field(metadata={"help": "Its reason in words, empty when there is none."})
     outcome_words: Mapping[str, Words] = field(metadata={"help": "Outcomes of tries in words."})
     can_be_sent_again: bool = field(metadata={"help": "Whether the button is shown."})
+    can_be_sent_anyway: bool = field(metadata={"help": "Whether a button is shown that overrules an opt-out."})
+    sent_anyway_by: str = field(metadata={"help": "Who overruled an opt-out for it, empty for nobody."})
     now: datetime = field(metadata={"help": "The request's time."})
 
 
@@ -84,6 +89,8 @@ async def show_message(visit: Visit) -> Response:
     """One message: where it stands and why, and what was tried."""
     message = await service.access_message(visit.tx, visit.caller, path_id(visit.request))
     contacts = await people.load_contacts(visit.tx, [message.contact_id] if message.contact_id else [])
+    is_agent = visit.caller.may("agent")
+    can_be_sent_anyway = is_agent and service.may_be_sent_anyway(message)
     context = MessagePage(
         message=message,
         contact=contacts.get(message.contact_id) if message.contact_id else None,
@@ -91,7 +98,9 @@ async def show_message(visit: Visit) -> Response:
         state=STATE_WORDS[message.state],
         reason=REASON_WORDS.get(message.reason or "", ""),
         outcome_words=OUTCOME_WORDS,
-        can_be_sent_again=visit.caller.may("agent") and service.may_be_sent_again(message),
+        can_be_sent_again=is_agent and not can_be_sent_anyway and service.may_be_sent_again(message),
+        can_be_sent_anyway=can_be_sent_anyway,
+        sent_anyway_by=await _name_of(visit.tx, message.sent_anyway_by),
         now=await visit.tx.now(),
     )
     return await visit.render("delivery/message.html", context, active="mailbox")
@@ -102,6 +111,20 @@ async def send_again(visit: Visit) -> Response:
     message_id = path_id(visit.request)
     await service.send_again(visit.tx, visit.caller, message_id)
     return visit.done(f"/messages/{message_id}", "It goes out again, if nothing stands against it now.")
+
+
+async def send_anyway(visit: Visit) -> Response:
+    """Send an answer that is held because its recipient opted out, on the word of whoever asks for it."""
+    message_id = path_id(visit.request)
+    await service.send_anyway(visit.tx, visit.caller, message_id)
+    return visit.done(f"/messages/{message_id}", "It goes out now.")
+
+
+async def _name_of(tx: Tx, user_id: UUID | None) -> str:
+    if user_id is None:
+        return ""
+    names = {member.user_id: member.name for member in await list_members(tx)}
+    return names.get(user_id, "A former member")
 
 
 def _filters(counts: Sequence[TroubleCount], chosen: State | None) -> list[Filter]:
@@ -117,4 +140,5 @@ routes = [
     Route("/messages", page(list_messages), methods=["GET"]),
     Route("/messages/{id}", page(show_message), methods=["GET"]),
     Route("/messages/{id}/again", action(send_again), methods=["POST"]),
+    Route("/messages/{id}/anyway", action(send_anyway), methods=["POST"]),
 ]

@@ -10,7 +10,8 @@ from switchboard.kernel.db import Tx
 
 _MESSAGE = """id, direction, channel, purpose, state, reason, detail, contact_id, lead_id, user_id, conversation_id,
     run_id, run_revision, template_id, template_version, address, subject, body_text, body_html, header_id, in_reply_to,
-    reference_ids, is_urgent, not_after, when_late, stop_reason, created_by, created_at, sent_at"""
+    reference_ids, is_urgent, not_after, when_late, stop_reason, sent_anyway_by, created_by, created_at,
+    sent_at"""
 
 
 async def insert_messages(tx: Tx, rows: Sequence[Mapping[str, object]]) -> set[UUID]:
@@ -107,6 +108,23 @@ async def list_of_contact(tx: Tx, contact_id: UUID, before: UUID | None, limit: 
     )
 
 
+async def find_last_written(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """When these contacts last wrote to us themselves; nothing for those who never did."""
+    # From the end of each contact's range in the index message_by_contact.
+    found = await tx.fetch_tuples(
+        """
+        SELECT contact.id, last.created_at FROM unnest(%s::uuid[]) AS contact (id) CROSS JOIN LATERAL (
+            SELECT created_at FROM app.message
+            WHERE workspace_id = %s AND contact_id = contact.id AND direction = 'in'
+              AND reason IS DISTINCT FROM 'automatic'
+            ORDER BY id DESC LIMIT 1
+        ) AS last
+        """,
+        (list(contact_ids), tx.workspace_id),
+    )
+    return dict(found)
+
+
 async def set_states(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
     """Write `state`, `reason` and `detail` of messages, each row with its `id`."""
     # By primary key.
@@ -134,16 +152,16 @@ async def set_sent(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
     )
 
 
-async def release(tx: Tx, message_id: UUID) -> None:
+async def release(tx: Tx, message_id: UUID, sent_anyway_by: UUID | None) -> None:
     """Make a message one that waits to go out, whatever held it and however late it is."""
     # By primary key.
     await tx.execute(
         """
         UPDATE app.message SET state = 'queued', reason = NULL, detail = NULL, stop_reason = NULL, not_after = NULL,
-            sent_at = NULL
+            sent_at = NULL, sent_anyway_by = %s
         WHERE id = %s AND workspace_id = %s
         """,
-        (message_id, tx.workspace_id),
+        (sent_anyway_by, message_id, tx.workspace_id),
     )
 
 

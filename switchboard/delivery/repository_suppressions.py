@@ -4,21 +4,35 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from switchboard.delivery.gate import Suppression
 from switchboard.delivery.models import SuppressedAddress
 from switchboard.kernel.db import Tx
 
 
 async def insert_suppression(tx: Tx, kind: str, value: str, reason: str, message_id: UUID | None) -> bool:
-    """False when the address is on the list already; the first reason stays."""
-    # Adds an address once; by primary key.
-    added = await tx.execute(
+    """False when the address is on the list already: the first reason stays, unless it is the weaker one.
+
+    Whoever unsubscribes once more has unsubscribed since then.
+    """
+    # One row by primary key; what was there before is read by primary key as of the statement's beginning.
+    changed = await tx.fetch_value(
         """
-        INSERT INTO app.suppression (workspace_id, kind, value, reason, message_id) VALUES (%s, %s, %s, %s, %s)
-        ON CONFLICT (workspace_id, kind, value) DO NOTHING
+        WITH before AS (
+            SELECT reason FROM app.suppression
+            WHERE workspace_id = %(workspace)s AND kind = %(kind)s AND value = %(value)s
+        ), written AS (
+            INSERT INTO app.suppression AS old (workspace_id, kind, value, reason, message_id)
+            VALUES (%(workspace)s, %(kind)s, %(value)s, %(reason)s, %(message)s)
+            ON CONFLICT (workspace_id, kind, value) DO UPDATE
+            SET reason = excluded.reason, message_id = excluded.message_id, created_at = app.now()
+            WHERE old.reason = 'unsubscribed'
+            RETURNING reason
+        )
+        SELECT written.reason IS DISTINCT FROM (SELECT reason FROM before) FROM written
         """,
-        (tx.workspace_id, kind, value, reason, message_id),
+        {"workspace": tx.workspace_id, "kind": kind, "value": value, "reason": reason, "message": message_id},
     )
-    return added == 1
+    return bool(changed)
 
 
 async def delete_suppression(tx: Tx, kind: str, value: str) -> bool:
@@ -54,14 +68,14 @@ async def list_suppressions(
     )
 
 
-async def find_of_contacts(tx: Tx, contact_ids: Collection[UUID]) -> list[tuple[UUID, str, str]]:
-    """Contact, address and reason of every suppressed address of these contacts, on whatever channel."""
+async def find_of_contacts(tx: Tx, contact_ids: Collection[UUID]) -> list[tuple[UUID, Suppression]]:
+    """Every suppressed address of these contacts, on whatever channel."""
     # The contacts' addresses by the index identity_by_contact, each on the list by primary key.
     return [
-        (contact_id, value, reason)
-        for contact_id, value, reason in await tx.fetch_tuples(
+        (contact_id, Suppression(value, reason, since))
+        for contact_id, value, reason, since in await tx.fetch_tuples(
             """
-            SELECT i.contact_id, s.value, s.reason FROM app.identity i
+            SELECT i.contact_id, s.value, s.reason, s.created_at FROM app.identity i
             JOIN app.suppression s ON s.workspace_id = i.workspace_id AND s.kind = i.kind AND s.value = i.value
             WHERE i.contact_id = ANY(%s) AND i.workspace_id = %s ORDER BY s.value
             """,
@@ -70,13 +84,16 @@ async def find_of_contacts(tx: Tx, contact_ids: Collection[UUID]) -> list[tuple[
     ]
 
 
-async def find_of_addresses(tx: Tx, kind: str, values: Collection[str]) -> list[tuple[str, str]]:
-    """Address and reason of those among these addresses that are on the list."""
+async def find_of_addresses(tx: Tx, kind: str, values: Collection[str]) -> list[Suppression]:
+    """Those among these addresses that are on the list."""
     # By primary key.
     return [
-        (value, reason)
-        for value, reason in await tx.fetch_tuples(
-            "SELECT value, reason FROM app.suppression WHERE workspace_id = %s AND kind = %s AND value = ANY(%s)",
+        Suppression(value, reason, since)
+        for value, reason, since in await tx.fetch_tuples(
+            """
+            SELECT value, reason, created_at FROM app.suppression
+            WHERE workspace_id = %s AND kind = %s AND value = ANY(%s)
+            """,
             (tx.workspace_id, kind, list(values)),
         )
     ]

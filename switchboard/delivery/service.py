@@ -4,6 +4,7 @@ Templates (`letter_templates`), suppressions and the mailbox have modules of the
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from switchboard.delivery.queueing import OUTBOX, drop_queued, message_event, qu
 from switchboard.delivery.suppressing import record_bounce, suppress, unsuppress
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
+from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.ids import lowest_id, new_id
 from switchboard.kernel.queues import wake
 
@@ -41,10 +43,12 @@ __all__ = [
     "list_troubles",
     "load_messages",
     "may_be_sent_again",
+    "may_be_sent_anyway",
     "queue_messages",
     "record_bounce",
     "record_inbound",
     "send_again",
+    "send_anyway",
     "suppress",
     "unsuppress",
 ]
@@ -54,6 +58,8 @@ TROUBLES_COUNTED = timedelta(days=7)
 MOST_ATTEMPTS_SHOWN = 50
 # What a person may send again; of the rest nothing has to be, or it came back for good.
 CAN_BE_SENT_AGAIN: frozenset[State] = frozenset({"failed", "held", "dropped", "in_doubt"})
+# What keeps back an answer that a person may let through: the recipient's own wish, and nothing else.
+CAN_BE_OVERRULED = frozenset({"unsubscribed", "opted_out"})
 
 
 async def access_message(tx: Tx, caller: Caller, message_id: UUID) -> Message:
@@ -95,6 +101,7 @@ async def record_inbound(tx: Tx, inbound: InboundMessage) -> UUID:
         "channel": inbound.channel,
         "purpose": "reply",
         "state": "received",
+        "reason": "automatic" if inbound.is_automatic else None,
         "contact_id": inbound.contact_id,
         "lead_id": inbound.lead_id,
         "conversation_id": inbound.conversation_id,
@@ -163,11 +170,39 @@ async def send_again(tx: Tx, caller: Caller, message_id: UUID) -> None:
     message = found[0]
     if not may_be_sent_again(message):
         raise MessageUnderWayError
-    token = await repository.find_last_token(tx, message_id)
+    await _put_back(tx, caller, message, sent_anyway_by=message.sent_anyway_by)
+
+
+def may_be_sent_anyway(message: Message) -> bool:
+    """Whether this is an answer held because its recipient wants no mail, which a person may let through."""
+    is_overruled = message.purpose == "reply" and message.reason in CAN_BE_OVERRULED
+    return message.state == "held" and is_overruled and may_be_sent_again(message)
+
+
+async def send_anyway(tx: Tx, caller: Caller, message_id: UUID) -> None:
+    """Send an answer although its recipient opted out; the message keeps who decided so.
+
+    Raises MessageNotFoundError, MessageUnderWayError unless it is held for that alone.
+    """
+    caller.require("agent")
+    if caller.user_id is None:
+        raise InvalidError("Only a person can send it anyway. Sign in as a member.")
+    found = await repository.lock_messages(tx, [message_id])
+    if not found:
+        raise MessageNotFoundError
+    if not may_be_sent_anyway(found[0]):
+        raise MessageUnderWayError
+    await _put_back(tx, caller, found[0], sent_anyway_by=caller.user_id)
+
+
+async def _put_back(tx: Tx, caller: Caller, message: Message, *, sent_anyway_by: UUID | None) -> None:
+    token = await repository.find_last_token(tx, message.id)
     lane = Draft(purpose=message.purpose, is_urgent=message.is_urgent).lane
     # The new row goes on counting tokens, so that a try from before it was given up still finds the fence.
-    if not await repository_outbox.insert_again(tx, message_id, message.channel, lane, token):
+    if not await repository_outbox.insert_again(tx, message.id, message.channel, lane, token):
         raise MessageUnderWayError
-    await repository.release(tx, message_id)
-    await events.append(tx, [message_event("message.queued", message, {"again": True})])
+    await repository.release(tx, message.id, sent_anyway_by)
+    anyway = {} if sent_anyway_by is None else {"is_anyway": True}
+    queued = message_event("message.queued", message, {"again": True, **anyway})
+    await events.append(tx, [replace(queued, actor=caller.actor)])
     await wake(tx, OUTBOX)

@@ -30,6 +30,7 @@ STATE_WORDS: Mapping[State, Words] = {
 REASON_WORDS: Mapping[str, str] = {
     "allowed_late": "late, but wanted all the same",
     "suppressed": "on the suppression list",
+    "unsubscribed": "unsubscribed",
     "opted_out": "opted out",
     "consent_refused": "refused advertising",
     "consent_missing": "never agreed to advertising",
@@ -37,6 +38,7 @@ REASON_WORDS: Mapping[str, str] = {
     "quiet_hours": "quiet hours",
     "quiet_hours_endless": "quiet hours without an end",
     "frequency_cap": "enough messages for now",
+    "automatic": "written by a machine",
     "no_address": "no address",
     "no_template": "template missing",
     "not_ready": "could not be made ready",

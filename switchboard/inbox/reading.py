@@ -91,7 +91,7 @@ async def _find_refusal(tx: Tx, sender: Mailbox, answered: Message | None) -> Ma
 async def _keep_automatic(tx: Tx, read: _Read) -> UUID:
     contact_id = await _find_contact(tx, read)
     conversation = await repository.find_by_contact(tx, contact_id, EMAIL) if contact_id else None
-    return await _record(tx, read, contact_id, conversation)
+    return await _record(tx, read, contact_id, conversation, is_automatic=True)
 
 
 async def _keep_written(tx: Tx, read: _Read, public_url: str) -> UUID:
@@ -152,13 +152,16 @@ async def _find_lead(tx: Tx, answered: Message | None, contact_id: UUID) -> tupl
     return lead_id, assignment.owner_id if assignment else writer_id
 
 
-async def _record(tx: Tx, read: _Read, contact_id: UUID | None, conversation: Conversation | None) -> UUID:
+async def _record(
+    tx: Tx, read: _Read, contact_id: UUID | None, conversation: Conversation | None, *, is_automatic: bool = False
+) -> UUID:
     message = InboundMessage(
         address=read.sender.email,
         header_id=read.mail.header_id,
         subject=read.parsed.subject,
         text=read.parsed.text,
         html=read.parsed.html,
+        is_automatic=is_automatic,
         contact_id=contact_id,
         lead_id=conversation.lead_id if conversation else None,
         conversation_id=conversation.id if conversation else None,

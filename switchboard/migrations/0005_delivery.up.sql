@@ -59,6 +59,8 @@ CREATE TABLE app.message (
     when_late text NOT NULL DEFAULT 'skip' CHECK (when_late IN ('skip', 'send')),
     -- Why it was called back while it was under way: should it come back unsent, it is dropped for this.
     stop_reason text,
+    -- Who sent an answer that was held because its recipient wants no mail.
+    sent_anyway_by uuid,
     created_by uuid,
     created_at timestamptz NOT NULL DEFAULT app.now(),
     sent_at timestamptz

@@ -641,6 +641,7 @@ CREATE TABLE app.message (
     not_after timestamp with time zone,
     when_late text DEFAULT 'skip'::text NOT NULL,
     stop_reason text,
+    sent_anyway_by uuid,
     created_by uuid,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL,
     sent_at timestamp with time zone

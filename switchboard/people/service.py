@@ -143,7 +143,7 @@ async def create_contact(tx: Tx, caller: Caller, sighting: Sighting) -> tuple[UU
         problems.append(Problem("name", "give a name, an e-mail address or a phone number"))
     if problems:
         raise InvalidError("This contact cannot be saved as it is.", problems=problems)
-    (found,) = await recognise(tx, [sighting], region)
+    (found,) = await recognise(tx, [sighting], region, [caller.actor])
     if found.contact_id is None:
         raise ContactNotFoundError
     return found.contact_id, found.is_new
@@ -194,7 +194,10 @@ async def list_identities(tx: Tx, contact_id: UUID) -> list[Identity]:
 
 
 async def opt_out(tx: Tx, contact_id: UUID, actor: Actor, proof: str) -> None:
-    """A contact wants no marketing on any channel; `proof` says how they said so. Safe to repeat."""
+    """A contact wants no marketing on any channel; `proof` says how they said so.
+
+    Safe to repeat; they have opted out since the last time.
+    """
     row = (await repository.lock_rows(tx, [contact_id])).get(contact_id)
     if row is not None and row.merged_into is not None:
         contact_id = row.merged_into
@@ -203,8 +206,8 @@ async def opt_out(tx: Tx, contact_id: UUID, actor: Actor, proof: str) -> None:
         raise ContactNotFoundError
     refusals = [ConsentGiven(contact_id, channel, False, proof) for channel in CHANNELS]
     await repository_consents.insert_consents(tx, refusals, is_repeated=True)
+    await repository.update_contacts(tx, [replace(row, opted_out_at=await tx.now())])
     if row.opted_out_at is None:
-        await repository.update_contacts(tx, [replace(row, opted_out_at=await tx.now())])
         await events.append(tx, [Event("contact.opted_out", contact_id, contact_id, actor=actor)])
 
 

@@ -8,11 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from switchboard.accounts.models import Caller
+from switchboard.accounts.errors import RoleForbidsError
+from switchboard.accounts.models import Caller, system_caller
 from switchboard.accounts.service import get_workspace, update_workspace
 from switchboard.delivery import service
-from switchboard.delivery.models import Draft
+from switchboard.delivery.errors import MessageUnderWayError
+from switchboard.delivery.models import Draft, InboundMessage
 from switchboard.kernel.db import Database, recorded_queries
+from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.events import SYSTEM
 from switchboard.people import service as people
 from switchboard.people.models import Sighting
@@ -224,6 +227,83 @@ async def test_what_was_dropped_can_be_sent_once_its_reason_is_gone(
         await service.send_again(tx, owner, message_id)
     await outbox.run()
     assert outbox.subjects == ["Hello"]
+
+
+async def write_in(database: Database, workspace_id: UUID, contact_id: UUID, header_id: str, **more: object) -> None:
+    inbound = InboundMessage(
+        address="ann@x.example", header_id=header_id, subject="Re", text="A question", contact_id=contact_id
+    )
+    async with database.transaction(workspace_id) as tx:
+        await service.record_inbound(tx, replace(inbound, **more))  # type: ignore[arg-type]
+
+
+async def unsubscribe(database: Database, workspace_id: UUID, contact_id: UUID) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await people.opt_out(tx, contact_id, SYSTEM, "the link")
+        await service.suppress(tx, "email", "ann@x.example", "unsubscribed", None)
+
+
+async def test_an_answer_goes_out_to_who_wrote_after_they_unsubscribed(
+    database: Database, workspace_id: UUID, ann: UUID, agent: Caller
+) -> None:
+    answer = letter(ann, purpose="reply", created_by=agent.user_id)
+    await write_in(database, workspace_id, ann, "<before@x.example>")
+    await unsubscribe(database, workspace_id, ann)
+    await write_in(database, workspace_id, ann, "<absent@x.example>", is_automatic=True)
+    held = await queue(database, workspace_id, answer, letter(ann, purpose="transactional"))
+    await Outbox(database).run()
+    assert await states(database, workspace_id, held) == [("held", "unsubscribed"), ("dropped", "unsubscribed")]
+    await write_in(database, workspace_id, ann, "<after@x.example>")
+    going = await queue(database, workspace_id, answer, letter(ann, purpose="transactional"))
+    await Outbox(database).run()
+    assert await states(database, workspace_id, going) == [("sent", None), ("dropped", "unsubscribed")]
+    await unsubscribe(database, workspace_id, ann)
+    last = await queue(database, workspace_id, answer)
+    await Outbox(database).run()
+    assert await states(database, workspace_id, last) == [("held", "unsubscribed")]
+
+
+async def test_a_colleague_may_send_a_held_answer_anyway_and_is_remembered(
+    database: Database, workspace_id: UUID, ann: UUID, agent: Caller, viewer: Caller
+) -> None:
+    await unsubscribe(database, workspace_id, ann)
+    (message_id,) = await queue(
+        database, workspace_id, letter(ann, purpose="reply", created_by=agent.user_id, subject="Your contract")
+    )
+    outbox = Outbox(database)
+    await outbox.run()
+    async with database.transaction(workspace_id) as tx:
+        with pytest.raises(RoleForbidsError):
+            await service.send_anyway(tx, viewer, message_id)
+        with pytest.raises(InvalidError):
+            await service.send_anyway(tx, system_caller(workspace_id), message_id)
+        await service.send_anyway(tx, agent, message_id)
+        with pytest.raises(MessageUnderWayError):
+            await service.send_anyway(tx, agent, message_id)
+    await outbox.run()
+    message = await load(database, workspace_id, message_id)
+    assert outbox.subjects == ["Your contract"]
+    assert (message.state, message.sent_anyway_by) == ("sent", agent.user_id)
+    async with database.transaction(workspace_id) as tx:
+        statement = "SELECT actor_id, data ->> 'is_anyway' FROM app.event WHERE subject_id = %s AND data ? 'again'"
+        assert await tx.fetch_tuples(statement, (message_id,)) == [(agent.user_id, "true")]
+
+
+async def test_an_answer_to_an_address_that_bounced_is_not_sent_anyway(
+    database: Database, workspace_id: UUID, ann: UUID, agent: Caller
+) -> None:
+    await unsubscribe(database, workspace_id, ann)
+    async with database.transaction(workspace_id) as tx:
+        # The graver reason takes the place of the wish.
+        assert await service.suppress(tx, "email", "ann@x.example", "bounced", None)
+        assert not await service.suppress(tx, "email", "ann@x.example", "unsubscribed", None)
+    await write_in(database, workspace_id, ann, "<after@x.example>")
+    (message_id,) = await queue(database, workspace_id, letter(ann, purpose="reply", created_by=agent.user_id))
+    await Outbox(database).run()
+    assert await states(database, workspace_id, [message_id]) == [("held", "suppressed")]
+    async with database.transaction(workspace_id) as tx:
+        with pytest.raises(MessageUnderWayError):
+            await service.send_anyway(tx, agent, message_id)
 
 
 async def test_the_statements_of_a_batch_do_not_grow_with_it(database: Database, workspace_id: UUID, ann: UUID) -> None:

@@ -39,7 +39,8 @@ GOOD = GateFacts(
     cap=FrequencyCap(2, timedelta(days=7)),
 )
 BLOCKERS: dict[str, dict[str, object]] = {
-    "suppressed": {"suppressions": (Suppression("+4930123456", "unsubscribed"),)},
+    "suppressed": {"suppressions": (Suppression("+4930123456", "complained"),)},
+    "unsubscribed": {"suppressions": (Suppression("+4930123456", "unsubscribed"),)},
     "opted_out": {"opted_out_at": NOON - timedelta(days=3)},
     "consent_refused": {"consent": False},
     "consent_missing": {"consent": None},
@@ -50,9 +51,9 @@ BLOCKERS: dict[str, dict[str, object]] = {
 # Which rules speak for which messages; an urgent one skips the last two.
 HEEDED: dict[Purpose, tuple[str, ...]] = {
     "marketing": tuple(BLOCKERS),
-    "transactional": ("suppressed", "opted_out", "too_late"),
-    "reply": ("suppressed", "opted_out", "too_late"),
-    "page": ("suppressed", "opted_out", "too_late"),
+    "transactional": ("suppressed", "unsubscribed", "opted_out", "too_late"),
+    "reply": ("suppressed", "unsubscribed", "opted_out", "too_late"),
+    "page": ("suppressed", "unsubscribed", "opted_out", "too_late"),
 }
 ACTIONS: dict[str, Action] = dict.fromkeys(BLOCKERS, "drop")
 ACTIONS |= {"quiet_hours": "defer", "frequency_cap": "defer"}
@@ -69,7 +70,7 @@ def make_facts(purpose: Purpose, is_urgent: bool, blockers: tuple[str, ...]) -> 
 def expected(purpose: Purpose, is_urgent: bool, blockers: tuple[str, ...]) -> tuple[Action, str]:
     for name in HEEDED[purpose]:
         if name in blockers and not (is_urgent and name in ("quiet_hours", "frequency_cap")):
-            held = purpose == "reply" and name in ("suppressed", "opted_out")
+            held = purpose == "reply" and name in ("suppressed", "unsubscribed", "opted_out")
             return ("hold" if held else ACTIONS[name]), name
     return "send", "allowed"
 
@@ -85,7 +86,7 @@ CASES = [
 
 
 def test_every_combination_of_rules() -> None:
-    assert len(CASES) == 4 * 2 * 96
+    assert len(CASES) == 4 * 2 * 192
     for purpose, is_urgent, blockers in CASES:
         verdict = decide(make_facts(purpose, is_urgent, blockers))
         assert (verdict.action, verdict.reason) == expected(purpose, is_urgent, blockers), (purpose, blockers)
@@ -144,6 +145,39 @@ def test_the_verdict_says_why(changes: dict[str, object], detail: str) -> None:
     assert decide_with(**changes).detail == detail
 
 
+OPTED_OUT: dict[str, object] = {
+    "opted_out_at": NOON - timedelta(days=3),
+    "suppressions": (Suppression("ada@example.com", "unsubscribed", NOON - timedelta(days=3)),),
+}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "changes", "reason"),
+    [
+        ("reply", {}, "unsubscribed"),
+        ("reply", {"suppressions": ()}, "opted_out"),
+        ("reply", {"written_at": NOON - timedelta(days=3)}, "unsubscribed"),
+        ("reply", {"written_at": NOON - timedelta(days=2)}, "allowed"),
+        ("reply", {"is_let_through": True}, "allowed"),
+        # They unsubscribed once more after they wrote.
+        ("reply", {"written_at": NOON - timedelta(days=2), "opted_out_at": NOON - timedelta(days=1)}, "opted_out"),
+        ("transactional", {"written_at": NOON - timedelta(days=2), "is_let_through": True}, "unsubscribed"),
+        ("marketing", {"written_at": NOON - timedelta(days=2), "is_let_through": True}, "unsubscribed"),
+    ],
+)
+def test_an_answer_goes_to_who_wrote_after_they_opted_out(
+    purpose: str, changes: dict[str, object], reason: str
+) -> None:
+    assert decide_with(**{**OPTED_OUT, "purpose": purpose, **changes}).reason == reason
+
+
+@pytest.mark.parametrize("reason", ["bounced", "complained", "manual"])
+def test_a_fault_or_a_complaint_keeps_back_answers_whatever_was_written(reason: str) -> None:
+    suppressions = (Suppression("ada@example.com", reason, NOON - timedelta(days=3)),)
+    verdict = decide_with(purpose="reply", suppressions=suppressions, written_at=NOON, is_let_through=True)
+    assert (verdict.action, verdict.reason) == ("hold", "suppressed")
+
+
 def test_quiet_hours_end_by_the_contacts_clock() -> None:
     assert decide_with(now=MIDNIGHT).until == datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 
@@ -195,8 +229,13 @@ FACTS = st.builds(
     purpose=st.sampled_from(PURPOSES),
     workspace_zone=st.sampled_from(["UTC", "Australia/Lord_Howe", "Pacific/Kiritimati"]),
     is_urgent=st.booleans(),
-    suppressions=st.lists(st.builds(Suppression, st.text(), st.text()), max_size=2),
+    suppressions=st.lists(
+        st.builds(Suppression, st.text(), st.sampled_from(["unsubscribed", "bounced"]), st.none() | INSTANTS),
+        max_size=2,
+    ),
     opted_out_at=st.none() | INSTANTS,
+    written_at=st.none() | INSTANTS,
+    is_let_through=st.booleans(),
     consent=st.none() | st.booleans(),
     is_consent_required=st.booleans(),
     not_after=st.none() | INSTANTS,
@@ -221,8 +260,12 @@ def test_what_can_never_happen(facts: GateFacts) -> None:
     verdict = decide(facts)
     assert verdict.reason in get_args(Reason)
     assert verdict.detail.strip()
-    if facts.suppressions or facts.opted_out_at is not None:
+    is_blocked = any(one.reason == "bounced" for one in facts.suppressions)
+    wants_no_mail = bool(facts.suppressions) or facts.opted_out_at is not None
+    if is_blocked or (wants_no_mail and facts.purpose != "reply"):
         assert verdict.action in ("drop", "hold")
+    if wants_no_mail and facts.written_at is None and not facts.is_let_through:
+        assert verdict.action == ("hold" if facts.purpose == "reply" else "drop")
     if facts.consent is False and facts.purpose == "marketing":
         assert verdict.action == "drop"
     if facts.is_urgent or facts.purpose != "marketing":

@@ -20,6 +20,7 @@ from switchboard.delivery.models import Draft
 from switchboard.delivery.outbox import OutboxLoop
 from switchboard.delivery.unsubscribing import make_token
 from switchboard.kernel.db import Database, recorded_queries
+from switchboard.kernel.events import SYSTEM
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.secrets import load_app_secret
 from switchboard.people import service as people
@@ -97,7 +98,7 @@ async def test_one_click_ends_the_mail_without_a_session_from_anywhere(
             assert "set-cookie" not in answer.headers
         assert "You are unsubscribed" in (await browser.get(link)).text
     await Outbox(database).run()
-    assert await states(database, workspace_id, [first, second]) == [("dropped", "suppressed")] * 2
+    assert await states(database, workspace_id, [first, second]) == [("dropped", "unsubscribed")] * 2
     async with database.transaction(workspace_id) as tx:
         contact = (await people.load_contacts(tx, [ann]))[ann]
         assert await tx.fetch_tuples("SELECT value, reason, message_id FROM app.suppression") == [
@@ -285,6 +286,31 @@ async def test_a_failed_message_is_explained_and_sent_again(
         "message.queued",
         "message.sent",
     ]
+
+
+async def test_a_held_answer_is_sent_anyway_by_an_agent_from_its_page(
+    app: Starlette, database: Database, team: Team, ann: UUID
+) -> None:
+    workspace_id = team.agent.workspace_id
+    async with database.transaction(workspace_id) as tx:
+        await people.opt_out(tx, ann, SYSTEM, "told us on the phone")
+    draft = Draft(purpose="reply", contact_id=ann, subject="Hi", text="Hi", created_by=team.agent.user_id)
+    (message_id,) = await queue(database, workspace_id, draft)
+    outbox = Outbox(database)
+    await outbox.run()
+    async with signed_in(app, database, team.viewer) as browser:
+        assert "Send anyway" not in (await browser.get(f"/messages/{message_id}")).text
+        assert (await browser.post(f"/messages/{message_id}/anyway")).status_code == 403
+    async with signed_in(app, database, team.stranger) as browser:
+        assert (await browser.post(f"/messages/{message_id}/anyway")).status_code == 404
+    async with signed_in(app, database, team.agent) as browser:
+        shown = (await browser.get(f"/messages/{message_id}")).text
+        assert ("Send anyway" in shown, "Send again" in shown) == (True, False)
+        assert (await browser.post(f"/messages/{message_id}/anyway")).status_code == 303
+        await outbox.run()
+        shown = (await browser.get(f"/messages/{message_id}")).text
+    assert ("Sent anyway by" in shown, "Send anyway" in shown) == (True, False)
+    assert await states(database, workspace_id, [message_id]) == [("sent", None)]
 
 
 async def test_the_suppression_list_is_kept_by_agents_and_opened_by_admins(
