@@ -6,7 +6,7 @@ token proves it.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -283,6 +283,3 @@ def _is_secure(request: Request) -> bool:
 async def in_thread(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 the caller knows its function
     """Run work that would hold the event loop up (parsing a large file) in a thread."""
     return await run_in_threadpool(function, *arguments)
-
-
-Routes = Sequence[Any]

@@ -19,7 +19,6 @@ from typing import Protocol, runtime_checkable
 import psycopg
 import structlog
 
-from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
@@ -81,7 +80,6 @@ class LoopState:
 
     handled: int = 0
     failures: int = 0
-    busy_seconds: float = 0.0
     wakened: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -117,7 +115,6 @@ class Worker:
         failures_in_a_row = 0
         while not self._stopping.is_set():
             state.wakened.clear()
-            started = monotonic_seconds()
             try:
                 tick = await loop.tick()
             except Exception as error:  # noqa: BLE001 a loop outlives any single batch; the rows stay due
@@ -128,7 +125,6 @@ class Worker:
                 await self._pause(_pause_seconds(failures_in_a_row, error))
                 continue
             failures_in_a_row = 0
-            state.busy_seconds += monotonic_seconds() - started
             state.handled += tick.handled
             HANDLED.labels(loop.name).inc(tick.handled)
             if not tick.has_more:

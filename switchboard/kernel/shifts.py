@@ -7,7 +7,6 @@ UTC. An override beats the weekly plan, and of two overrides at one moment the o
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import pairwise
 
 from switchboard.kernel.localtime import ONE_DAY, first_instant, last_instant, to_local
 
@@ -61,14 +60,6 @@ def next_shift_change(roster: Roster, after: datetime) -> tuple[datetime, bool] 
         if is_on_shift(roster, edge) != is_on:
             return edge, not is_on
     return None
-
-
-def business_seconds_between(roster: Roster, start: datetime, end: datetime) -> float:
-    """Seconds between two instants while the person was on; 0 when `end` is not after `start`."""
-    if end <= start:
-        return 0.0
-    moments = [start, *_edges(roster, start, end), end]
-    return sum((b - a).total_seconds() for a, b in pairwise(moments) if is_on_shift(roster, a))
 
 
 def _edges(roster: Roster, after: datetime, before: datetime) -> list[datetime]:
