@@ -144,6 +144,12 @@ class Product:
         except (OSError, urllib.error.URLError):
             return False
 
+    def health(self) -> dict[str, Any]:
+        """What `/health/ready` says."""
+        with urllib.request.urlopen(f"{self.url}/health/ready", timeout=10) as answer:
+            decoded: dict[str, Any] = json.load(answer)
+            return decoded
+
     def wait_until_ready(self) -> None:
         def look() -> bool:
             assert self.process.poll() is None, "".join(self.log)
