@@ -8,7 +8,7 @@ from switchboard.delivery.models import Draft
 from switchboard.flows.compiled import CompiledStep
 from switchboard.flows.recipients import find_owners, find_recipients
 from switchboard.flows.walking import Batch, Walk
-from switchboard.kernel.localtime import next_local
+from switchboard.kernel.localtime import next_local, to_local
 
 Action = Callable[[Batch, CompiledStep, Sequence[Walk]], Awaitable[None]]
 
@@ -39,10 +39,13 @@ async def wait(batch: Batch, step: CompiledStep, walks: Sequence[Walk]) -> None:
     contacts = await batch.contacts_of(beginning) if "until" in step.config else {}
     for walk in beginning:
         until = batch.now + timedelta(seconds=_whole(step, "for_seconds"))
+        text = _waits(step)
         if "until" in step.config:
             contact = contacts.get(walk.run.contact_id) if walk.run.contact_id else None
-            until = _local_hour(step, until, await batch.zone_of(contact))
-        batch.tell(walk, step, "waiting", f"waits: {step.title}", until=until.isoformat())
+            zone = await batch.zone_of(contact)
+            until = _local_hour(step, until, zone)
+            text = f"waits until {to_local(until, zone):%a %d %b, %H:%M} in their zone"
+        batch.tell(walk, step, "waiting", text, until=until.isoformat())
         walk.rest(until, detail=until.isoformat())
 
 
@@ -51,7 +54,7 @@ async def wait_for(batch: Batch, step: CompiledStep, walks: Sequence[Walk]) -> N
     until = batch.now + timedelta(seconds=_whole(step, "timeout_seconds"))
     for walk in walks:
         if walk.phase == "ready":
-            batch.tell(walk, step, "waiting", f"waits: {step.title}", until=until.isoformat())
+            batch.tell(walk, step, "waiting", _waits(step), until=until.isoformat())
             walk.rest(until, awaits=str(step.config["event"]), detail=until.isoformat())
         else:
             has_come = walk.phase == "woken"
@@ -100,6 +103,12 @@ ACTIONS: Mapping[str, Action] = {
     "notify": notify,
     "stop": stop,
 }
+
+
+def _waits(step: CompiledStep) -> str:
+    """The step in words that follow the flow's name: `waits 2d` for `Wait 2d`, or the title its author gave it."""
+    described = step.title.removeprefix("Wait ")
+    return f"waits {described}" if described != step.title else f"waits: {step.title}"
 
 
 def notice(batch: Batch, walk: Walk, user_id: UUID, text: str) -> Draft:

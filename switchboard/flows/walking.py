@@ -110,7 +110,7 @@ class Batch:
         return Actor("flow", self.version.flow_id)
 
     def tell(self, walk: Walk, step: CompiledStep, outcome: str, text: str, **data: object) -> None:
-        """Put a step on the contact's timeline; `text` follows the words `A flow`."""
+        """Put a step on the contact's timeline; `text` follows the name of the flow."""
         run = walk.run
         said = {"run_id": run.id, "flow": self.version.flow.title, "step": step.id, "outcome": outcome, "text": text}
         self._said.append((walk, said | data))

@@ -24,6 +24,7 @@ from switchboard.intake.models import DueSignal, SignalOutcome, Source, StoredSi
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import InvalidError, Problem, UnavailableError
+from switchboard.kernel.events import Actor
 from switchboard.kernel.queues import Tick, backoff
 from switchboard.leads import service as leads
 from switchboard.leads.models import Enquiry
@@ -163,7 +164,8 @@ def _parse(due: DueSignal, source: Source, payload: object, mappings: Mapping[UU
 async def _recognise_people(tx: Tx, reads: Sequence[_Read]) -> list[SignalOutcome]:
     workspace = await accounts.get_workspace(tx)
     sightings = [_sighting(each.parsed) for each in reads if each.parsed is not None]
-    recognised = await people.recognise(tx, sightings, workspace.default_region)
+    actors = [Actor("source", each.source.id) for each in reads]
+    recognised = await people.recognise(tx, sightings, workspace.default_region, actors)
     nobody = [
         _failed(each.due, found.problems)
         for each, found in zip(reads, recognised, strict=True)
@@ -199,7 +201,7 @@ async def _route(tx: Tx, lead_ids: Sequence[UUID]) -> None:
         RoutingSubject(id=lead_id, kind="lead", contact_id=facts[lead_id].contact_id, facts=facts[lead_id].values)
         for lead_id in lead_ids
     ]
-    await routing.route(tx, subjects, trigger="lead.created")
+    await routing.route(tx, subjects, trigger="came in")
 
 
 def _sighting(parsed: Parsed) -> Sighting:

@@ -4,14 +4,14 @@ A batch takes its locks in one order: addresses by key, then contacts by id. An 
 writing it, and the unique index decides between processes: the one that comes second waits, then learns whose it is.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import UnavailableError
-from switchboard.kernel.events import Event
+from switchboard.kernel.events import SYSTEM, Actor, Event
 from switchboard.kernel.ids import new_id
 from switchboard.people import repository, repository_consents, repository_search, suggesting
 from switchboard.people.drafts import (
@@ -39,17 +39,22 @@ class _Settled:
     fresh_ids: list[UUID]
 
 
-async def recognise(tx: Tx, sightings: Sequence[Sighting], region: str) -> list[Recognised]:
+async def recognise(
+    tx: Tx, sightings: Sequence[Sighting], region: str, actors: Sequence[Actor] = ()
+) -> list[Recognised]:
     """Find or make the contact of each sighting, in the same order.
 
     `region` is the ISO 3166 country of phone numbers without a prefix. A sighting that has neither a name nor a usable
-    address gets no contact; its problems say why.
+    address gets no contact; its problems say why. `actors` has who saw each of them, for the timeline; nobody named,
+    it was Switchboard.
     """
     seen = [normalise(sighting, region) for sighting in sightings]
     settled = await _settle(tx, seen)
     after = _drafts(settled, seen)
-    await _write(tx, settled, after)
-    await _keep_consents(tx, settled.resolution.contact_ids, seen)
+    contact_ids = settled.resolution.contact_ids
+    acting = {contact_id: actor for contact_id, actor in zip(contact_ids, actors, strict=bool(actors)) if contact_id}
+    await _write(tx, settled, after, acting)
+    await _keep_consents(tx, contact_ids, seen, acting)
     await _keep_clashes(tx, settled.resolution.clashes, after)
     return _recognised(settled, seen)
 
@@ -117,7 +122,7 @@ def _drafts(settled: _Settled, seen: Sequence[NormalSighting]) -> dict[UUID, Con
     }
 
 
-async def _write(tx: Tx, settled: _Settled, after: dict[UUID, ContactRow]) -> None:
+async def _write(tx: Tx, settled: _Settled, after: dict[UUID, ContactRow], acting: Mapping[UUID, Actor]) -> None:
     created = [row for row in after.values() if row.id not in settled.before]
     updated = [row for row in after.values() if row.id in settled.before and row != settled.before[row.id]]
     extended = {new.contact_id for new in settled.resolution.new_identities if new.contact_id in settled.before}
@@ -128,7 +133,7 @@ async def _write(tx: Tx, settled: _Settled, after: dict[UUID, ContactRow]) -> No
         await repository.update_contacts(tx, sorted(updated, key=lambda row: row.id))
     await refresh_words(tx, [after[contact_id] for contact_id in extended | {row.id for row in updated}])
     await suggesting.enqueue(tx, [row.id for row in [*created, *updated] if any(blocking_keys(row))])
-    await events.append(tx, _events(settled, created, updated))
+    await events.append(tx, _events(settled, created, updated, acting))
 
 
 def _words_of_new(created: Sequence[ContactRow], identities: Sequence[NewIdentity]) -> dict[UUID, str]:
@@ -149,23 +154,29 @@ async def refresh_words(tx: Tx, rows: Sequence[ContactRow]) -> None:
     await repository_search.upsert_words(tx, {row.id: search_words(row, keys.get(row.id, ())) for row in ordered})
 
 
-def _events(settled: _Settled, created: Sequence[ContactRow], updated: Sequence[ContactRow]) -> list[Event]:
-    found = [Event("contact.created", row.id, row.id) for row in created]
+def _events(
+    settled: _Settled, created: Sequence[ContactRow], updated: Sequence[ContactRow], acting: Mapping[UUID, Actor]
+) -> list[Event]:
+    found = [Event("contact.created", row.id, row.id, actor=acting.get(row.id, SYSTEM)) for row in created]
     for row in updated:
         columns = changed_columns(settled.before[row.id], row)
-        found.append(Event("contact.updated", row.id, row.id, data={"fields": columns}))
+        actor = acting.get(row.id, SYSTEM)
+        found.append(Event("contact.updated", row.id, row.id, actor=actor, data={"fields": columns}))
     for new in settled.resolution.new_identities:
         if new.contact_id in settled.before:
-            data = {"kind": new.key[0], "is_shared": new.is_shared}
-            found.append(Event("contact.address_added", new.contact_id, new.contact_id, data=data))
+            actor, data = acting.get(new.contact_id, SYSTEM), {"kind": new.key[0], "is_shared": new.is_shared}
+            found.append(Event("contact.address_added", new.contact_id, new.contact_id, actor=actor, data=data))
     return found
 
 
-async def _keep_consents(tx: Tx, contact_ids: Sequence[UUID | None], seen: Sequence[NormalSighting]) -> None:
+async def _keep_consents(
+    tx: Tx, contact_ids: Sequence[UUID | None], seen: Sequence[NormalSighting], acting: Mapping[UUID, Actor]
+) -> None:
     given = given_consents(contact_ids, seen)
     if given and await repository_consents.insert_consents(tx, given):
         who = sorted({one.contact_id for one in given})
-        await events.append(tx, [Event("consent.recorded", contact_id, contact_id) for contact_id in who])
+        told = [Event("consent.recorded", one, one, actor=acting.get(one, SYSTEM)) for one in who]
+        await events.append(tx, told)
 
 
 async def _keep_clashes(tx: Tx, clashes: Sequence[Clash], after: dict[UUID, ContactRow]) -> None:

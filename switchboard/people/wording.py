@@ -2,7 +2,8 @@
 
 A new kind of event needs a line here, or its noun a reason in NOT_SHOWN; a test finds those that have neither. A
 wording may name what the event's data holds: `{stage}` is `data["stage"]`, and `{owner}` the member whose id is
-`data["owner_id"]`. What is missing reads as nothing.
+`data["owner_id"]`. What is missing reads as nothing. Three places are put together: `{message}` is a message by its
+subject, `{way}` how and to whom it goes, and `{by}` the rule and the rota that decided.
 """
 
 import re
@@ -39,8 +40,8 @@ WORDINGS: Mapping[str, Wording] = {
     "note.added": Wording("sticky-note", "wrote a note"),
     "lead.created": Wording("zap", "opened a lead", "accent"),
     "lead.joined": Wording("zap", "added a signal to the open lead"),
-    "lead.assigned": Wording("user-check", "assigned the lead to {owner}"),
-    "lead.waiting": Wording("hourglass", "found nobody for the lead: it waits", "wait"),
+    "lead.assigned": Wording("user-check", "assigned the lead to {owner} {by}"),
+    "lead.waiting": Wording("hourglass", "found nobody for the lead {by}: it waits", "wait"),
     "lead.accepted": Wording("circle-check", "accepted the lead", "ok"),
     "lead.handed_on": Wording("forward", "handed the lead on, for it was not accepted in time", "wait"),
     "lead.stage_changed": Wording("flag", "moved the lead to {stage}"),
@@ -52,20 +53,20 @@ WORDINGS: Mapping[str, Wording] = {
     "lead.closed": Wording("flag", "closed the lead"),
     "lead.reopened": Wording("rotate-ccw", "opened the lead again"),
     "lead.released": Wording("circle-x", "gave the lead back"),
-    "run.started": Wording("workflow", "started the flow {flow}"),
-    "run.stepped": Wording("arrow-right", "{text} (flow {flow})"),
-    "run.finished": Wording("check", "came to the end of the flow {flow}", "ok"),
-    "run.stopped": Wording("circle-pause", "stopped the flow {flow}: {reason}"),
-    "run.failed": Wording("circle-x", "could not go on with the flow {flow}: {reason}", "bad"),
-    "message.queued": Wording("mail", "wrote a message"),
-    "message.sent": Wording("send", "sent a message", "ok"),
-    "message.held": Wording("pause", "held a message back: {reason}", "wait"),
-    "message.deferred": Wording("clock", "put a message off: {reason}", "wait"),
-    "message.dropped": Wording("x", "dropped a message: {reason}"),
-    "message.failed": Wording("circle-x", "could not send a message: {reason}", "bad"),
-    "message.in_doubt": Wording("triangle-alert", "does not know whether a message arrived", "wait"),
-    "message.bounced": Wording("circle-x", "got a message back undelivered", "bad"),
-    "message.received": Wording("inbox", "received a message", "accent"),
+    "run.started": Wording("workflow", "began"),
+    "run.stepped": Wording("arrow-right", "{text}"),
+    "run.finished": Wording("check", "came to its end", "ok"),
+    "run.stopped": Wording("circle-pause", "stopped: {reason}"),
+    "run.failed": Wording("circle-x", "could not go on: {reason}", "bad"),
+    "message.queued": Wording("mail", "wrote {message} {way}"),
+    "message.sent": Wording("send", "sent {message} {way}", "ok"),
+    "message.held": Wording("pause", "held {message} back: {reason}", "wait"),
+    "message.deferred": Wording("clock", "put {message} off: {reason}", "wait"),
+    "message.dropped": Wording("x", "dropped {message}: {reason}"),
+    "message.failed": Wording("circle-x", "could not send {message}: {reason}", "bad"),
+    "message.in_doubt": Wording("triangle-alert", "does not know whether {message} arrived", "wait"),
+    "message.bounced": Wording("circle-x", "got {message} back undelivered", "bad"),
+    "message.received": Wording("inbox", "received {message}", "accent"),
     "message.replied": Wording("reply", "answered", "accent"),
     "conversation.answered": Wording("reply", "answered the conversation", "ok"),
     "conversation.waiting": Wording("hourglass", "waits for an answer", "wait"),
@@ -96,6 +97,9 @@ NOT_SHOWN: Mapping[str, str] = {
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _LEFT_OVER = re.compile(r"(?:\s*:)?\s*$")
+_GAP = re.compile(r"\s+(?=:|\s)")
+# What people typed or named stands as it is; other values are words of ours such as `quiet_hours`.
+_AS_TYPED = frozenset({"message", "way", "by", "text"})
 
 
 def say(kind: str, data: Mapping[str, object], names: Mapping[str, str]) -> tuple[Wording, str]:
@@ -105,13 +109,22 @@ def say(kind: str, data: Mapping[str, object], names: Mapping[str, str]) -> tupl
     """
     wording = WORDINGS.get(kind) or Wording("activity", kind.replace(".", " ").replace("_", " "))
     text = _PLACE.sub(lambda place: _value(place.group(1), data, names), wording.text)
-    return wording, _LEFT_OVER.sub("", text)
+    return wording, _LEFT_OVER.sub("", _GAP.sub("", text))
+
+
+def name_message(subject: str, template: str) -> str:
+    """A message as a line names it: by its subject, and by its letter where it was written from one."""
+    if not subject:
+        return f"the letter {template}" if template else "a message"
+    return f"“{subject}” ({template})" if template else f"“{subject}”"
 
 
 def _value(name: str, data: Mapping[str, object], names: Mapping[str, str]) -> str:
     if (member_id := data.get(f"{name}_id")) is not None and name not in data:
         return names.get(str(member_id), "a former member")
-    value = data.get(name, "")
+    value = data.get(name, "a message" if name == "message" else "")
+    if name in _AS_TYPED:
+        return str(value)
     if isinstance(value, list):
         return ", ".join(str(item).replace("_", " ") for item in value)
     return str(value).replace("_", " ") if value is not None else ""

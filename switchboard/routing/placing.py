@@ -188,6 +188,7 @@ def _events(request: Request, ruling: Ruling, outcome: Outcome, actor: Actor) ->
         "owner_id": outcome.owner_id,
         "previous_owner_id": previous,
         "rota_id": outcome.rota_id,
+        "rule": request.rule.name if request.rule else None,
         "trigger": request.trigger,
         "accept_by": outcome.accept_by.isoformat() if outcome.accept_by else None,
     }

@@ -72,7 +72,7 @@ def _request(assignment: Assignment, rule: RuleMatch | None) -> Request:
         subject_id=assignment.subject_id,
         kind=assignment.subject_kind,
         contact_id=assignment.contact_id,
-        trigger="waited",
+        trigger="waited its turn",
         rota_id=assignment.rota_id,
         rule=rule,
         accept_within=assignment.accept_within,

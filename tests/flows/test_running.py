@@ -99,7 +99,7 @@ async def test_each_step_is_in_the_history_the_tallies_and_the_timeline(
             (contact_id,),
         )
         assert kinds == [
-            ("run.started", None), ("message.queued", None), ("run.stepped", "waits: Wait 2d"),
+            ("run.started", None), ("message.queued", None), ("run.stepped", "waits 2d"),
             ("message.queued", None), ("run.finished", None),
         ]  # fmt: skip
         (row,) = await service.list_flows(tx, owner)

@@ -10,6 +10,7 @@ from switchboard.intake import service
 from switchboard.intake.models import Source
 from switchboard.intake.recognition import RecognitionLoop
 from switchboard.kernel.db import Database
+from switchboard.people.timeline import list_timeline
 from tests.conftest import Urls, move_clock
 from tests.intake.conftest import make_source, recognise_all, store
 
@@ -27,6 +28,17 @@ async def test_a_signal_becomes_a_contact_with_an_open_lead(database: Database, 
     assert contacts == [("Ann Lee",)]
     assert leads == [("A quote, please", source.id)]
     assert (outcomes, due) == ([(signal_id, "opened", True)], 0)
+
+
+async def test_the_timeline_names_the_source(database: Database, source: Source) -> None:
+    await store(database, source, ANN)
+    await recognise_all(database)
+    async with database.transaction(source.workspace_id) as tx:
+        contact_id = await tx.fetch_value("SELECT id FROM app.contact")
+        items = await list_timeline(tx, contact_id)
+    said = [(item.actor, item.text) for item in reversed(items)]
+    assert (source.name, "added this contact") in said
+    assert (source.name, "opened a lead") in said
 
 
 async def test_one_person_many_times_at_two_processes_is_one_contact_with_one_lead(

@@ -52,6 +52,14 @@ def test_a_wording_is_filled_from_the_event() -> None:
     assert say("message.held", {"reason": "quiet_hours"}, {})[1] == "held a message back: quiet hours"
     assert say("message.held", {}, {})[1] == "held a message back"
     assert say("contact.updated", {"fields": ["name", "time_zone"]}, {})[1] == "changed name, time zone"
+    decided = {"owner_id": str(member), "by": "by the rule Big ones and the rota Sales"}
+    assert say("lead.assigned", decided, {str(member): "Amir"})[1] == (
+        "assigned the lead to Amir by the rule Big ones and the rota Sales"
+    )
+    assert say("lead.waiting", {}, {})[1] == "found nobody for the lead: it waits"
+    assert say("message.sent", {"message": "“Your_offer” (offer)", "way": "by e-mail"}, {})[1] == (
+        "sent “Your_offer” (offer) by e-mail"
+    )
     assert say("comet.seen_again", {}, {})[1] == "comet seen again"
 
 

@@ -40,6 +40,7 @@ async def test_an_assignment_appends_an_event_with_the_owner(
         "owner_id": str(team[0].user_id),
         "previous_owner_id": None,
         "rota_id": str(rota_id),
+        "rule": "Everything else",
         "trigger": "arrived",
         "accept_by": None,
     }

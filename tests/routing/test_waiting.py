@@ -83,7 +83,7 @@ async def test_a_shift_that_begins_serves_the_night(
     async with database.transaction(workspace_id) as tx:
         newest = (await service.list_decisions(tx, waits.subject_id))[0]
         kinds = await events_about(tx, waits.subject_id)
-    assert (newest.trigger, newest.chosen_id) == ("waited", team[1].user_id)
+    assert (newest.trigger, newest.chosen_id) == ("waited its turn", team[1].user_id)
     assert newest.rule is not None
     assert newest.rule.name == "Everything else"
     assert kinds == ["lead.waiting", "lead.assigned"]
