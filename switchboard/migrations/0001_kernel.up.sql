@@ -53,7 +53,6 @@ CREATE TABLE app.event (
     PRIMARY KEY (id, at)
 ) PARTITION BY RANGE (at);
 CREATE INDEX event_by_contact ON app.event (workspace_id, contact_id, id DESC) WHERE contact_id IS NOT NULL;
-CREATE INDEX event_by_subject ON app.event (workspace_id, subject_id, id DESC) WHERE subject_id IS NOT NULL;
 ALTER TABLE app.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.event FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.event USING (workspace_id = app.workspace_id());
@@ -99,7 +98,6 @@ CREATE TABLE app.job (
     created_at timestamptz NOT NULL DEFAULT app.now()
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX job_due ON app.job (priority, due_at) WHERE failed_at IS NULL;
-CREATE INDEX job_failed ON app.job (workspace_id, failed_at) WHERE failed_at IS NOT NULL;
 CREATE UNIQUE INDEX job_key ON app.job (workspace_id, kind, key) WHERE key IS NOT NULL;
 ALTER TABLE app.job ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.job FORCE ROW LEVEL SECURITY;

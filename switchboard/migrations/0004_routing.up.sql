@@ -117,7 +117,6 @@ CREATE TABLE app.assignment (
     updated_at timestamptz NOT NULL DEFAULT app.now()
 ) WITH (fillfactor = 80);
 CREATE INDEX assignment_waiting ON app.assignment (workspace_id, rota_id, waiting_since, subject_id) WHERE state = 'waiting';
-CREATE INDEX assignment_offered ON app.assignment (workspace_id, offered_at) WHERE state = 'offered';
 CREATE INDEX assignment_load ON app.assignment (workspace_id, owner_id) WHERE state IN ('offered', 'accepted');
 CREATE INDEX assignment_by_contact ON app.assignment (workspace_id, contact_id, updated_at DESC)
     WHERE contact_id IS NOT NULL;

@@ -69,7 +69,6 @@ CREATE TABLE app.message (
 CREATE UNIQUE INDEX message_of_step ON app.message (run_id, run_revision) WHERE run_id IS NOT NULL;
 CREATE UNIQUE INDEX message_header_id ON app.message (workspace_id, header_id);
 CREATE INDEX message_by_contact ON app.message (workspace_id, contact_id, id DESC) WHERE contact_id IS NOT NULL;
-CREATE INDEX message_by_conversation ON app.message (conversation_id, id) WHERE conversation_id IS NOT NULL;
 CREATE INDEX message_sent_to ON app.message (workspace_id, contact_id, sent_at)
     WHERE direction = 'out' AND sent_at IS NOT NULL AND purpose = 'marketing';
 -- Mail to a contact that is just going out counts for the frequency cap like mail that went.

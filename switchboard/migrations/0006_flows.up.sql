@@ -78,10 +78,8 @@ CREATE TABLE app.run_ended (
     started_at timestamptz NOT NULL,
     ended_at timestamptz NOT NULL DEFAULT app.now()
 );
-CREATE INDEX run_ended_by_subject ON app.run_ended (subject_id, ended_at DESC);
 CREATE INDEX run_ended_by_contact ON app.run_ended (workspace_id, contact_id, ended_at DESC)
     WHERE contact_id IS NOT NULL;
-CREATE INDEX run_ended_by_flow ON app.run_ended (flow_id, ended_at DESC);
 CREATE INDEX run_ended_failed ON app.run_ended (workspace_id, ended_at DESC) WHERE outcome = 'failed';
 ALTER TABLE app.run_ended ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.run_ended FORCE ROW LEVEL SECURITY;

@@ -115,7 +115,6 @@ ALTER TABLE app.assignment ADD CONSTRAINT assignment_pkey PRIMARY KEY (subject_i
 ALTER TABLE app.assignment ADD CONSTRAINT assignment_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'offered'::text, 'accepted'::text, 'released'::text])));
 CREATE INDEX assignment_by_contact ON app.assignment USING btree (workspace_id, contact_id, updated_at DESC) WHERE (contact_id IS NOT NULL);
 CREATE INDEX assignment_load ON app.assignment USING btree (workspace_id, owner_id) WHERE (state = ANY (ARRAY['offered'::text, 'accepted'::text]));
-CREATE INDEX assignment_offered ON app.assignment USING btree (workspace_id, offered_at) WHERE (state = 'offered'::text);
 CREATE INDEX assignment_waiting ON app.assignment USING btree (workspace_id, rota_id, waiting_since, subject_id) WHERE (state = 'waiting'::text);
 ALTER TABLE app.assignment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.assignment FORCE ROW LEVEL SECURITY;
@@ -309,7 +308,6 @@ CREATE TABLE app.event (
 ) PARTITION BY RANGE (at);
 ALTER TABLE app.event ADD CONSTRAINT event_pkey PRIMARY KEY (id, at);
 CREATE INDEX event_by_contact ON ONLY app.event USING btree (workspace_id, contact_id, id DESC) WHERE (contact_id IS NOT NULL);
-CREATE INDEX event_by_subject ON ONLY app.event USING btree (workspace_id, subject_id, id DESC) WHERE (subject_id IS NOT NULL);
 ALTER TABLE app.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.event FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.event AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
@@ -489,7 +487,6 @@ CREATE TABLE app.job (
 ) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 ALTER TABLE app.job ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 CREATE INDEX job_due ON app.job USING btree (priority, due_at) WHERE (failed_at IS NULL);
-CREATE INDEX job_failed ON app.job USING btree (workspace_id, failed_at) WHERE (failed_at IS NOT NULL);
 CREATE UNIQUE INDEX job_key ON app.job USING btree (workspace_id, kind, key) WHERE (key IS NOT NULL);
 ALTER TABLE app.job ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.job FORCE ROW LEVEL SECURITY;
@@ -652,7 +649,6 @@ ALTER TABLE app.message ADD CONSTRAINT message_purpose_check CHECK ((purpose = A
 ALTER TABLE app.message ADD CONSTRAINT message_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'held'::text, 'dropped'::text, 'failed'::text, 'in_doubt'::text, 'bounced'::text, 'received'::text])));
 ALTER TABLE app.message ADD CONSTRAINT message_when_late_check CHECK ((when_late = ANY (ARRAY['skip'::text, 'send'::text])));
 CREATE INDEX message_by_contact ON app.message USING btree (workspace_id, contact_id, id DESC) WHERE (contact_id IS NOT NULL);
-CREATE INDEX message_by_conversation ON app.message USING btree (conversation_id, id) WHERE (conversation_id IS NOT NULL);
 CREATE UNIQUE INDEX message_header_id ON app.message USING btree (workspace_id, header_id);
 CREATE UNIQUE INDEX message_of_step ON app.message USING btree (run_id, run_revision) WHERE (run_id IS NOT NULL);
 CREATE INDEX message_sent_to ON app.message USING btree (workspace_id, contact_id, sent_at) WHERE ((direction = 'out'::text) AND (sent_at IS NOT NULL) AND (purpose = 'marketing'::text));
@@ -859,8 +855,6 @@ CREATE TABLE app.run_ended (
 ALTER TABLE app.run_ended ADD CONSTRAINT run_ended_outcome_check CHECK ((outcome = ANY (ARRAY['finished'::text, 'stopped'::text, 'failed'::text])));
 ALTER TABLE app.run_ended ADD CONSTRAINT run_ended_pkey PRIMARY KEY (id);
 CREATE INDEX run_ended_by_contact ON app.run_ended USING btree (workspace_id, contact_id, ended_at DESC) WHERE (contact_id IS NOT NULL);
-CREATE INDEX run_ended_by_flow ON app.run_ended USING btree (flow_id, ended_at DESC);
-CREATE INDEX run_ended_by_subject ON app.run_ended USING btree (subject_id, ended_at DESC);
 CREATE INDEX run_ended_failed ON app.run_ended USING btree (workspace_id, ended_at DESC) WHERE (outcome = 'failed'::text);
 ALTER TABLE app.run_ended ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.run_ended FORCE ROW LEVEL SECURITY;
