@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.conftest import Form
-from tests.journeys.windows import PHONE, Windows
+from tests.journeys.windows import PHONE, Window, Windows
 from tests.processes import Product, eventually
 
 pytestmark = pytest.mark.journey
@@ -17,6 +17,38 @@ def wait_for_leads(product: Product, *names: str) -> None:
         return set(names) <= {lead["name"] for lead in product.json_command("lead", "list")}
 
     eventually(look, what=f"leads of {', '.join(names)}")
+
+
+def find_and_go_anywhere(shown: Window) -> None:
+    """The list of keys, search on the page, the palette with a slip of the finger, and creating somebody."""
+    page, keys = shown.page, shown.page.keyboard
+    # All keys are listed; Escape closes.
+    keys.press("?")
+    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    shown.keep_picture("keys-3-keys")
+    keys.press("Escape")
+
+    # Search while typing.
+    keys.press("/")
+    keys.type("Noether")
+    expect(page.locator("#lead-list tbody tr")).to_have_count(1)
+    expect(page.locator("#lead-list")).to_contain_text("Emmy Noether")
+    keys.press("Escape")
+
+    # Anywhere: to a person, with a slip of the finger.
+    keys.press("Control+k")
+    keys.type("somervile")
+    expect(page.locator("#palette-list")).to_contain_text("Mary Somerville")
+    shown.keep_picture("keys-4-palette")
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="Mary Somerville")).to_be_visible()
+
+    # Create something.
+    keys.press("g")
+    keys.press("p")
+    expect(page.get_by_role("heading", level=1, name="People")).to_be_visible()
+    keys.press("c")
+    page.wait_for_url(f"{shown.base}/contacts/new")
 
 
 def test_everything_at_the_desk_works_with_keys_alone(product: Product, form: Form, windows: Windows) -> None:
@@ -71,33 +103,7 @@ def test_everything_at_the_desk_works_with_keys_alone(product: Product, form: Fo
         keys.press("Enter")
         expect(page.locator("#toasts")).to_contain_text("Assigned 1 lead.")
 
-        # All keys are listed; Escape closes.
-        keys.press("?")
-        expect(page.get_by_role("heading", name="Keys")).to_be_visible()
-        shown.keep_picture("keys-3-keys")
-        keys.press("Escape")
-
-        # Search while typing.
-        keys.press("/")
-        keys.type("Noether")
-        expect(page.locator("#lead-list tbody tr")).to_have_count(1)
-        expect(page.locator("#lead-list")).to_contain_text("Emmy Noether")
-        keys.press("Escape")
-
-        # Anywhere: to a person, with a slip of the finger.
-        keys.press("Control+k")
-        keys.type("somervile")
-        expect(page.locator("#palette-list")).to_contain_text("Mary Somerville")
-        shown.keep_picture("keys-4-palette")
-        keys.press("Enter")
-        expect(page.get_by_role("heading", name="Mary Somerville")).to_be_visible()
-
-        # Create something.
-        keys.press("g")
-        keys.press("p")
-        expect(page.get_by_role("heading", level=1, name="People")).to_be_visible()
-        keys.press("c")
-        page.wait_for_url(f"{product.url}/contacts/new")
+        find_and_go_anywhere(shown)
 
 
 def test_a_phone_shows_one_thing_at_a_time(product: Product, form: Form, windows: Windows) -> None:

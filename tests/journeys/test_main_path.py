@@ -87,6 +87,16 @@ def see_how_it_ended(shown: Window) -> None:
     expect(page.locator("#people")).to_contain_text("message.replied")
 
 
+def check_thread(reply: Delivered, earlier: list[str]) -> None:
+    """The answer continues the thread of the mails with those Message-IDs."""
+    assert reply.message["In-Reply-To"] == earlier[-1]
+    assert reply.message["References"].split() == earlier
+    assert reply.message["Subject"] == "Re: We have your request"
+    body = reply.message.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().startswith("Twelve seats it is. When may I call you?")
+
+
 def test_from_a_posted_form_to_an_answer_from_the_browser(
     product: Product, mail: MailServer, windows: Windows, tmp_path: Path
 ) -> None:
@@ -139,13 +149,7 @@ def test_from_a_posted_form_to_an_answer_from_the_browser(
         page.keyboard.type("Twelve seats it is. When may I call you?")
         page.keyboard.press("Control+Enter")
         expect(talk).to_contain_text("Twelve seats it is.")
-        reply = mail.wait_for("ada@byron.example", after=1)
-        assert reply.message["In-Reply-To"] == answer_id
-        assert reply.message["References"].split() == [first.message["Message-ID"], answer_id]
-        assert reply.message["Subject"] == "Re: We have your request"
-        body = reply.message.get_body(("plain",))
-        assert body is not None
-        assert body.get_content().startswith("Twelve seats it is. When may I call you?")
+        check_thread(mail.wait_for("ada@byron.example", after=1), [first.message["Message-ID"], answer_id])
         expect(talk.locator("article").last).to_be_in_viewport(ratio=1)
         shown.keep_picture("main-path-4-answered")
 
