@@ -52,11 +52,11 @@ async def save_workspace(visit: Visit) -> Response:
     try:
         typed = _typed_workspace(stored, visit.form)
     except InvalidError as error:
-        return await _settings(visit, stored, errors=_by_field(error))
+        return await _settings(visit, stored, errors=error.by_field())
     try:
         await service.update_workspace(visit.tx, visit.caller, typed)
     except InvalidError as error:
-        return await _settings(visit, typed, errors=_by_field(error))
+        return await _settings(visit, typed, errors=error.by_field())
     return visit.done("/settings", "Settings saved.")
 
 
@@ -80,7 +80,7 @@ async def add_member(visit: Visit) -> Response:
         if error.status not in {409, 422}:
             raise
         stored = await service.get_workspace(visit.tx)
-        return await _settings(visit, stored, member_errors=_by_field(error, "email"), new_member=typed)
+        return await _settings(visit, stored, member_errors=error.by_field("email"), new_member=typed)
     return visit.done("/settings#members", f"{typed['email']} can sign in now.")
 
 
@@ -98,7 +98,7 @@ async def change_password(visit: Visit) -> Response:
     except WrongPasswordError:
         return await _profile(visit, {"present": "That is not your present password."})
     except InvalidError as error:
-        return await _profile(visit, _by_field(error))
+        return await _profile(visit, error.by_field())
     return visit.done("/settings/profile", "Your password is changed.")
 
 
@@ -154,10 +154,6 @@ def _clock_time(form: Form, name: str) -> time:
         raise InvalidError(
             "A time is wrong.", problems=[Problem(name, "expected hours and minutes, as 21:00")]
         ) from None
-
-
-def _by_field(error: SwitchboardError, otherwise: str = "name") -> dict[str, str]:
-    return {problem.field: problem.message for problem in error.problems} or {otherwise: error.message}
 
 
 routes = [

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
+from uuid import UUID
 
 import psycopg
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +21,7 @@ from starlette.responses import RedirectResponse, Response
 
 from switchboard.accounts import service
 from switchboard.accounts.models import Caller, Role, Session
+from switchboard.kernel.characters import is_storable
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import (
     ForbiddenError,
@@ -29,7 +31,7 @@ from switchboard.kernel.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from switchboard.kernel.http import Form, Renderer, is_storable, own_path, page_response, see_other, wants_json
+from switchboard.kernel.http import Form, Renderer, own_path, page_response, see_other, wants_json
 from switchboard.kernel.settings import Settings
 
 SESSION_COOKIE = "switchboard_session"
@@ -102,6 +104,14 @@ class Visit:
         """A query parameter without surrounding blanks, cut at 200 characters; the default for what is no text."""
         text = self.request.query_params.get(name, default).strip()[:200]
         return text if is_storable(text) else default
+
+    def query_id(self, name: str) -> UUID | None:
+        """The id that a list goes on after; None without one. Rubbish is answered like a page that does not exist."""
+        text = self.query(name)
+        try:
+            return UUID(text) if text else None
+        except ValueError:
+            raise NotFoundError("There is no such page. Check the address.") from None
 
     async def render(self, template: str, page: object, *, active: str = "", status: int = 200) -> Response:
         """The page in its frame. `page` is the template's typed context."""

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import idna
 
 from switchboard.kernel.addresses import is_loopback
+from switchboard.kernel.characters import make_storable
 from switchboard.kernel.errors import InvalidError, Problem
 
 HEADERS_KEPT = 256
@@ -279,9 +280,9 @@ def _may_be_posted_to(url: str) -> bool:
 
 def _write_content(message: EmailMessage, email: OutgoingEmail) -> None:
     inline: list[OutgoingAttachment] = []
-    message.set_content(_sendable(email.text))
+    message.set_content(make_storable(email.text))
     if email.html is not None:
-        message.add_alternative(_sendable(email.html), subtype="html")
+        message.add_alternative(make_storable(email.html), subtype="html")
         inline = [one for one in email.attachments if one.content_id]
     html = message.get_body(preferencelist=("html",))
     for one in email.attachments:
@@ -318,11 +319,6 @@ def _attach(part: MIMEPart, attachment: OutgoingAttachment, *, disposition: str)
 
 def _clean_content_id(content_id: str) -> str:
     return re.sub(r"[^!-;=?-~]", "", content_id.strip("<>"))[:200]
-
-
-def _sendable(text: str) -> str:
-    """Text without half characters, which cannot be encoded, and without NUL, which mail may not carry."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _ascii_domain(domain: str) -> str:

@@ -20,6 +20,7 @@ from switchboard.delivery.bounces import Bounce, children_of, find_bounces
 from switchboard.delivery.composing import Mailbox, envelope_address
 from switchboard.delivery.rendering_text import convert_to_text
 from switchboard.inbox.sanitising import sanitise_html
+from switchboard.kernel.characters import make_storable
 from switchboard.kernel.errors import InvalidError, TooLargeError
 
 MAX_MAIL_BYTES = 25 * 1024 * 1024
@@ -222,7 +223,7 @@ def _text_of(part: Message) -> str:
         charset = str(part.get_content_charset() or "")
     except (ValueError, LookupError, TypeError):
         charset = ""
-    return _clean_text(_decode(content, charset)).replace("\r\n", "\n")
+    return make_storable(_decode(content, charset)).replace("\r\n", "\n")
 
 
 def _decode(content: bytes, charset: str) -> str:
@@ -317,7 +318,3 @@ def _clean(text: str) -> str:
     """Without control characters and half characters, which neither a page nor the database can hold."""
     whole = text.encode("utf-8", "replace").decode("utf-8")
     return "".join(letter if letter.isprintable() or letter == " " else " " for letter in whole)
-
-
-def _clean_text(text: str) -> str:
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import nh3
 
+from switchboard.kernel.characters import make_storable
+
 MAX_HTML_LENGTH = 500_000
 MAX_NESTING = 300
 SEARCHED_NESTING = 20
@@ -124,7 +126,7 @@ def sanitise_html(
     `resolve_content_id` gives the address of a file of this mail for its content id, or None. Mail that is
     nested beyond reason is shown as the text between its tags.
     """
-    source = html[:MAX_HTML_LENGTH].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    source = make_storable(html[:MAX_HTML_LENGTH])
     if _is_nested_too_deep(source):
         return SafeHtml(nh3.clean_text(re.sub(r"<[^<>]*>", " ", source)), 0)
     decide = _AttributeFilter(is_remote_allowed, resolve_content_id)

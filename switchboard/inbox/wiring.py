@@ -32,7 +32,7 @@ def job_handlers(settings: Settings) -> Mapping[str, JobHandler]:
 async def follow_leads(tx: Tx, told: Sequence[Event]) -> None:
     """A conversation is about its contact's newest lead, and belongs to the lead's owner until somebody has it."""
     newest = {
-        event.contact_id: (event.lead_id, _id(event.data.get("owner_id")))
+        event.contact_id: (event.lead_id, event.find_id("owner_id"))
         for event in told
         if event.contact_id is not None and event.lead_id is not None
     }
@@ -44,8 +44,8 @@ async def follow_leads(tx: Tx, told: Sequence[Event]) -> None:
 
 async def wait_again(tx: Tx, told: Sequence[Event]) -> None:
     """An answer that did not get through is none: its conversation is open and waits again."""
-    replies = [event.data for event in told if event.data.get("purpose") == "reply"]
-    unanswered = {found for data in replies if (found := _id(data.get("conversation_id"))) is not None}
+    replies = [event for event in told if event.data.get("purpose") == "reply"]
+    unanswered = {found for reply in replies if (found := reply.find_id("conversation_id")) is not None}
     if not unanswered:
         return
     for conversation in await repository.set_waiting_again(tx, sorted(unanswered)):
@@ -56,7 +56,3 @@ async def wait_again(tx: Tx, told: Sequence[Event]) -> None:
 
 async def _wake(tx: Tx, payload: Mapping[str, object]) -> None:
     await wake_snoozed(tx, UUID(str(payload["conversation_id"])))
-
-
-def _id(value: object) -> UUID | None:
-    return value if isinstance(value, UUID) or value is None else UUID(str(value))

@@ -16,7 +16,6 @@ from switchboard.intake.models import LoggedSignal, Source
 from switchboard.intake.repository_signals import Bounds
 from switchboard.intake.signals import Passage
 from switchboard.intake.stations import Station, find_stations
-from switchboard.kernel.errors import NotFoundError
 from switchboard.kernel.http import path_id
 from switchboard.leads import service as leads
 from switchboard.people import service as people
@@ -64,7 +63,7 @@ async def show_log(visit: Visit) -> Response:
     if is_failed_only:
         found = await signals.list_failed_signals(visit.tx, visit.caller, source.id)
     else:
-        bounds = Bounds(_cursor(visit, "older"), _cursor(visit, "newer"))
+        bounds = Bounds(visit.query_id("older"), visit.query_id("newer"))
         found = await signals.list_signals(visit.tx, visit.caller, source.id, bounds)
     context = SignalLogPage(
         source=source,
@@ -127,14 +126,6 @@ async def find_names(visit: Visit, rows: Sequence[LoggedSignal]) -> Mapping[UUID
     """What to call the contacts of these signals, by their id."""
     contact_ids = {signal.contact_id for signal in rows if signal.contact_id is not None}
     return {key: contact.title for key, contact in (await people.load_contacts(visit.tx, contact_ids)).items()}
-
-
-def _cursor(visit: Visit, name: str) -> UUID | None:
-    text = visit.query(name)
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise NotFoundError("There is no such page. Check the address.") from None
 
 
 def _indented(payload: object) -> str:

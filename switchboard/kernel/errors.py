@@ -49,6 +49,10 @@ class SwitchboardError(Exception):
         self.problems = tuple(problems)
         self.data = dict(data or {})
 
+    def by_field(self, otherwise: str = "name") -> dict[str, str]:
+        """The messages by the field they belong to; where none is named, the error's own at the field `otherwise`."""
+        return {problem.field: problem.message for problem in self.problems} or {otherwise: self.message}
+
 
 class NotFoundError(SwitchboardError):
     """The thing is missing, or belongs to a workspace the caller is not in: the same answer for both."""

@@ -47,6 +47,11 @@ class Event:
         """The noun: `lead` of `lead.accepted`; live pages listen by topic."""
         return self.kind.partition(".")[0]
 
+    def find_id(self, name: str) -> UUID | None:
+        """An id in the data, whether the event was just made or has been read back."""
+        value = self.data.get(name)
+        return value if isinstance(value, UUID) or value is None else UUID(str(value))
+
 
 Subscriber = Callable[[Tx, Sequence[Event]], Awaitable[None]]
 

@@ -1,6 +1,5 @@
 """What every web entry point shares: rendering pages, reading forms, and one shape of error."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,9 +29,6 @@ MAIL_SECURITY_POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
-
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Renderer:
@@ -97,11 +93,6 @@ def own_path(path: str, *, otherwise: str = "/") -> str:
     # Browsers read a backslash as a slash, and two of them as the name of another host.
     is_own = path.startswith("/") and not path.startswith("//") and path.isprintable() and "\\" not in path
     return path if is_own else otherwise
-
-
-def is_storable(text: str) -> bool:
-    """Whether the database can keep the text: it holds neither NUL nor half of a surrogate pair."""
-    return _UNSTORABLE.search(text) is None
 
 
 def page_response(html: str, *, status: int = 200) -> HTMLResponse:

@@ -85,7 +85,7 @@ class ContactFormPage:
 
 async def show_contacts(visit: Visit) -> Response:
     """The list, or what a search found."""
-    query, before = visit.query("q"), _cursor(visit)
+    query, before = visit.query("q"), visit.query_id("before")
     limit = service.PAGE_ROWS + 1
     if query:
         rows = await service.search_contacts(visit.tx, query, limit, before=before)
@@ -145,7 +145,7 @@ async def create(visit: Visit) -> Response:
     try:
         contact_id, is_new = await service.create_contact(visit.tx, visit.caller, _sighting(typed))
     except InvalidError as error:
-        return await _form(visit, "", typed, _by_field(error))
+        return await _form(visit, "", typed, error.by_field())
     return visit.done(
         f"/contacts/{contact_id}", "Contact added." if is_new else "They were known: this is the contact."
     )
@@ -165,7 +165,7 @@ async def save(visit: Visit) -> Response:
     try:
         await service.update_contact(visit.tx, visit.caller, contact_id, service.ContactForm(**typed))
     except InvalidError as error:
-        return await _form(visit, str(contact_id), typed, _by_field(error))
+        return await _form(visit, str(contact_id), typed, error.by_field())
     return visit.done(f"/contacts/{contact_id}", "Contact saved.")
 
 
@@ -238,7 +238,7 @@ async def _refused(
 ) -> Response:
     contact = await service.access_contact(visit.tx, visit.caller, contact_id)
     taken_by = str(error.data.get("contact_id", ""))
-    return await _contact(visit, contact, errors=_by_field(error, "value"), typed=typed, taken_by=taken_by)
+    return await _contact(visit, contact, errors=error.by_field("value"), typed=typed, taken_by=taken_by)
 
 
 async def _contact(
@@ -250,7 +250,7 @@ async def _contact(
     taken_by: str = "",
 ) -> Response:
     tx = visit.tx
-    items = await list_timeline(tx, contact.id, _cursor(visit), TIMELINE_ROWS + 1)
+    items = await list_timeline(tx, contact.id, visit.query_id("before"), TIMELINE_ROWS + 1)
     shown = items[:TIMELINE_ROWS]
     older = {"before": str(shown[-1].id)} if len(items) > len(shown) else None
     context = ContactPage(
@@ -296,20 +296,8 @@ def _kind(text: str) -> IdentityKind:
     return next((kind for kind in IDENTITY_KINDS if kind == text), "email")
 
 
-def _cursor(visit: Visit) -> UUID | None:
-    text = visit.query("before")
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise NotFoundError("There is no such page. Check the address.") from None
-
-
 def _href(path: str, parameters: dict[str, str]) -> str:
     return f"{path}?{urlencode(parameters)}" if parameters else path
-
-
-def _by_field(error: InvalidError | AddressTakenError, otherwise: str = "name") -> dict[str, str]:
-    return {problem.field: problem.message for problem in error.problems} or {otherwise: error.message}
 
 
 routes = [

@@ -245,7 +245,7 @@ def _by_field(error: SwitchboardError) -> dict[str, str]:
     """Messages by field; what names no field stands at the name. What is not the form's fault goes on."""
     if error.status not in {409, 422}:
         raise error
-    return {problem.field: problem.message for problem in error.problems} or {"name": error.message}
+    return error.by_field()
 
 
 def _local_instant(form: Form, name: str, zone: str) -> datetime:

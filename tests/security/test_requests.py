@@ -11,8 +11,9 @@ from switchboard.accounts import web
 from switchboard.accounts.models import Caller
 from switchboard.accounts.web import SESSION_COOKIE, TOAST_COOKIE
 from switchboard.entrypoints import session_pages
+from switchboard.kernel.characters import is_storable
 from switchboard.kernel.db import Database, Tx
-from switchboard.kernel.http import is_storable, own_path
+from switchboard.kernel.http import own_path
 from tests.conftest import PASSWORD
 from tests.pages import anonymous, signed_in
 
