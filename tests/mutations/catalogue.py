@@ -1,0 +1,243 @@
+"""Promises, the text that keeps each, and the tests that must turn red without it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One way to break the product: every `text` in `file` becomes `replacement`, and each of `tests` must fail.
+
+    `is_quick` puts it into every run of the suite; the others run with `make mutations`.
+    """
+
+    name: str
+    file: str
+    text: str
+    replacement: str
+    tests: tuple[str, ...]
+    is_quick: bool = False
+
+
+OUTBOX = "tests/delivery/test_outbox.py"
+CLAIMING = "tests/delivery/test_claiming.py"
+RUNNING = "tests/flows/test_running.py"
+ACCOUNTS = "tests/accounts/test_accounts.py"
+SESSIONS = "tests/entrypoints/test_session_pages.py"
+
+DELIVERY = (
+    Mutation(
+        "whoever was too slow writes down an outcome",
+        "switchboard/delivery/repository_outbox.py",
+        "ON mine.message_id = o.message_id AND mine.token = o.token",
+        "ON mine.message_id = o.message_id",
+        (f"{OUTBOX}::test_a_late_writer_changes_nothing",),
+        is_quick=True,
+    ),
+    Mutation(
+        "a lease is taken back before it has run out",
+        "switchboard/delivery/repository_outbox.py",
+        "WHERE lease_until IS NOT NULL AND lease_until < app.now()",
+        "WHERE lease_until IS NOT NULL",
+        (f"{OUTBOX}::test_a_lease_that_has_not_run_out_is_left_alone",),
+    ),
+    Mutation(
+        "two processes take the same messages",
+        "switchboard/delivery/repository_outbox.py",
+        "FOR UPDATE SKIP LOCKED",
+        "",
+        (f"{OUTBOX}::test_two_processes_send_every_transactional_message_once",),
+    ),
+    Mutation(
+        "nothing keeps a step from having two messages",
+        "switchboard/migrations/0005_delivery.up.sql",
+        "CREATE UNIQUE INDEX message_of_step",
+        "CREATE INDEX message_of_step",
+        ("tests/delivery/test_queueing.py::test_a_step_writes_its_message_once_however_often_it_is_tried",),
+    ),
+    Mutation(
+        "suppressions are not looked at when a message goes",
+        "switchboard/delivery/gate.py",
+        "(\n    _refuse_suppressed,\n",
+        "(\n",
+        (f"{CLAIMING}::test_nothing_ever_goes_to_a_suppressed_address",),
+        is_quick=True,
+    ),
+    Mutation(
+        "the frequency cap is decided by two processes at once",
+        "switchboard/delivery/repository_outbox.py",
+        "WHERE pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || id::text, 0))",
+        "",
+        (f"{CLAIMING}::test_the_cap_holds_while_two_processes_send",),
+    ),
+    Mutation(
+        "advertising is sent again though it may have arrived",
+        "switchboard/delivery/completing.py",
+        'frozenset({"page", "reply", "transactional"})',
+        'frozenset({"page", "reply", "transactional", "marketing"})',
+        (f"{OUTBOX}::test_in_doubt_advertising_is_shown_and_not_sent_again",),
+    ),
+    Mutation(
+        "a stop leaves queued messages in the outbox",
+        "switchboard/delivery/queueing.py",
+        "dropped = await repository_outbox.delete_queued_of_runs(tx, run_ids)",
+        "dropped: list[UUID] = []",
+        (f"{RUNNING}::test_a_stop_ends_the_run_and_drops_what_it_had_queued",),
+    ),
+    Mutation(
+        "a stop is forgotten by a message that is being tried",
+        "switchboard/delivery/queueing.py",
+        "    await repository_outbox.mark_stopped(tx, run_ids, reason)\n",
+        "",
+        (f"{OUTBOX}::test_a_stop_during_a_try_keeps_the_message_from_being_tried_again",),
+    ),
+)
+
+FLOWS = (
+    Mutation(
+        "two steppers take the same runs",
+        "switchboard/flows/repository_runs.py",
+        "ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED",
+        "ORDER BY due_at LIMIT %s",
+        (f"{RUNNING}::test_two_steppers_never_do_one_step_twice",),
+    ),
+    Mutation(
+        "who was in a flow enters again at once",
+        "switchboard/flows/repository_runs.py",
+        "WHERE e.entered_at <= app.now() - %(reentry)s::interval",
+        "",
+        (f"{RUNNING}::test_nobody_enters_again_before_the_flow_allows_it",),
+    ),
+    Mutation(
+        "one job runs at two workers",
+        "switchboard/kernel/jobs.py",
+        "LIMIT 1 FOR UPDATE SKIP LOCKED",
+        "LIMIT 1",
+        ("tests/kernel/test_queues.py::test_a_job_runs_once_and_leaves_the_table",),
+    ),
+)
+
+ACCESS = (
+    Mutation(
+        "forms are taken without the session's token",
+        "switchboard/accounts/web.py",
+        "            _require_csrf_token(request, form, session)\n",
+        "            pass\n",
+        (f"{SESSIONS}::test_a_form_without_the_sessions_token_changes_nothing",),
+        is_quick=True,
+    ),
+    Mutation(
+        "forms of other sites are taken",
+        "switchboard/accounts/web.py",
+        'if site in {"cross-site", "same-site"} or (',
+        "if False and (",
+        (f"{SESSIONS}::test_a_form_from_another_site_is_refused",),
+    ),
+    Mutation(
+        "every role may do everything",
+        "switchboard/accounts/models.py",
+        "if ROLES.index(self.role) > ROLES.index(role):",
+        "if role not in ROLES:",
+        (f"{ACCOUNTS}::test_an_agent_cannot_add_members_and_nothing_changes",),
+        is_quick=True,
+    ),
+    Mutation(
+        "sessions never end",
+        "switchboard/accounts/repository.py",
+        " AND s.expires_at > app.now()",
+        "",
+        (f"{ACCOUNTS}::test_a_session_ends_when_its_time_is_up",),
+    ),
+    Mutation(
+        "passwords may be guessed without end",
+        "switchboard/kernel/throttle.py",
+        "WHERE greatest(t.full_again_at, app.now()) + %(every)s <= app.now() + %(every)s * %(burst)s",
+        "",
+        (f"{ACCOUNTS}::test_the_eleventh_try_is_throttled_even_with_the_right_password",),
+    ),
+    Mutation(
+        "row security lets every workspace see the contacts of all",
+        "switchboard/migrations/0003_people.up.sql",
+        "CREATE POLICY tenant ON app.contact USING (workspace_id = app.workspace_id());",
+        "CREATE POLICY tenant ON app.contact USING (true);",
+        (
+            "tests/security/test_tenancy.py::test_nothing_of_another_workspace_is_read_changed_or_deleted",
+            "tests/security/test_tenancy.py::test_every_policy_keeps_to_the_workspace",
+        ),
+        is_quick=True,
+    ),
+    Mutation(
+        "the owner of the tables is not held to row security",
+        "switchboard/migrations/0003_people.up.sql",
+        "ALTER TABLE app.contact FORCE ROW LEVEL SECURITY;",
+        "",
+        ("tests/security/test_tenancy.py::test_every_table_is_secured_or_says_why_not",),
+    ),
+)
+
+INTAKE = (
+    Mutation(
+        "the same signal is accepted again and again",
+        "switchboard/intake/repository.py",
+        "    WHERE known.expires_at <= app.now()\n",
+        "",
+        ("tests/intake/test_batcher.py::test_the_same_signal_fifty_times_at_two_processes_is_one",),
+        is_quick=True,
+    ),
+    Mutation(
+        "a key stays taken for ever",
+        "switchboard/intake/repository.py",
+        "    WHERE known.expires_at <= app.now()\n",
+        "    WHERE false\n",
+        ("tests/intake/test_batcher.py::test_a_key_is_free_again_after_its_window",),
+    ),
+    Mutation(
+        "signals are acknowledged without being stored",
+        "switchboard/intake/batcher.py",
+        "stored = await self._store([signal for request in batch for signal in request.signals])",
+        "stored: dict[_Key, UUID] = {}",
+        (
+            "tests/intake/test_intake_http.py::test_one_object_is_stored_before_the_answer",
+            "tests/intake/test_intake_http.py::test_a_failing_commit_is_never_acknowledged",
+        ),
+    ),
+    Mutation(
+        "an address may belong to two contacts",
+        "switchboard/people/repository.py",
+        "ON CONFLICT (workspace_id, kind, value) WHERE NOT is_shared DO NOTHING",
+        "ON CONFLICT (id) DO NOTHING",
+        ("tests/people/test_recognition.py::test_a_thousand_sightings_of_one_person_by_two_processes_are_one_contact",),
+    ),
+    Mutation(
+        "two batches claim addresses in different orders",
+        "switchboard/people/repository.py",
+        "    ordered = sorted(claims)\n",
+        "    ordered = list(claims)\n",
+        (
+            "tests/people/test_recognition.py"
+            "::test_two_hundred_people_in_any_order_by_four_connections_never_wait_in_a_ring",
+        ),
+    ),
+    Mutation(
+        "a contact gets a second open lead",
+        "switchboard/migrations/0007_leads.up.sql",
+        "CREATE UNIQUE INDEX lead_open ON app.lead (workspace_id, contact_id) WHERE closed_at IS NULL;",
+        "CREATE UNIQUE INDEX lead_open ON app.lead (workspace_id, contact_id, id) WHERE closed_at IS NULL;",
+        ("tests/leads/test_opening.py::test_fifty_batches_at_once_open_one_lead_a_contact",),
+    ),
+    Mutation(
+        "the answer of a machine counts as a person's",
+        "switchboard/inbox/reading.py",
+        "if parsed.is_automatic or not mail.mail_from:",
+        "if not mail.mail_from:",
+        ("tests/inbox/test_reading.py::test_an_answer_by_a_machine_is_kept_and_changes_nothing",),
+    ),
+    Mutation(
+        "exports hold what a spreadsheet would execute",
+        "switchboard/kernel/spreadsheets.py",
+        'return f"\'{text}" if is_dangerous else text',
+        "return text",
+        ("tests/kernel/test_spreadsheets.py::test_what_could_be_a_formula_gets_an_apostrophe",),
+    ),
+)
+
+MUTATIONS = (*DELIVERY, *FLOWS, *ACCESS, *INTAKE)
