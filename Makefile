@@ -26,7 +26,7 @@ up: $(RUNTIME) ## Run Switchboard here (PORT=8000, DEMO=1 for a filled workspace
 	@exec $(VENV)/bin/switchboard up $(DEMO_FLAG) $(ARGS)
 
 test: install-dev ## Run the whole test suite
-	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 check: check-style check-types check-imports check-migrations check-gates ## Run every check that is not a test
 
