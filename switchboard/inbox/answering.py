@@ -17,6 +17,7 @@ from switchboard.kernel.events import Event
 from switchboard.kernel.ids import new_id
 from switchboard.people import service as people
 from switchboard.people.timeline import list_opened_leads
+from switchboard.routing import service as routing
 
 LONGEST_ANSWER = 100_000
 LONGEST_SUBJECT = 300
@@ -37,7 +38,10 @@ async def reply(tx: Tx, caller: Caller, conversation_id: UUID, *, body: str, key
     """
     caller.require("agent")
     found = await repository.find_conversation(tx, conversation_id)
-    conversation = await repository.lock_conversation(tx, found.id) if found else None
+    if found is None:
+        raise ConversationNotFoundError
+    await _accept_by_answering(tx, caller, found.contact_id, found.lead_id)
+    conversation = await repository.lock_conversation(tx, found.id)
     if conversation is None:
         raise ConversationNotFoundError
     return await _answer(tx, caller, conversation, body=body, subject="", key=key)
@@ -50,10 +54,20 @@ async def reply_to_contact(
     caller.require("agent")
     contact = await people.access_contact(tx, caller, contact_id)
     own_id = await _find_own_lead(tx, contact.id, lead_id)
+    await _accept_by_answering(tx, caller, contact.id, own_id)
     conversation = await repository.ensure_conversation(
         tx, new_id(), contact.id, EMAIL, lead_id=own_id, owner_id=caller.user_id
     )
     return await _answer(tx, caller, conversation, body=body, subject=subject, key=key)
+
+
+async def _accept_by_answering(tx: Tx, caller: Caller, contact_id: UUID, lead_id: UUID | None) -> None:
+    """Whoever answers a lead that nobody has accepted has accepted it.
+
+    Before the conversation is locked: routing locks the lead first, and the conversation when it hears whose it is.
+    """
+    if caller.user_id is not None:
+        await routing.accept_by_acting(tx, caller.user_id, contact_id, lead_id, trigger="answered")
 
 
 async def _find_own_lead(tx: Tx, contact_id: UUID, lead_id: UUID | None) -> UUID | None:

@@ -140,8 +140,12 @@ async def _recognise(tx: Tx, sender: Mailbox) -> UUID:
 
 
 async def _find_lead(tx: Tx, answered: Message | None, contact_id: UUID) -> tuple[UUID | None, UUID | None]:
-    """The lead that is written about and who owns it; without a lead, whoever wrote what is answered."""
+    """The lead that is written about and who owns it: that of the answered mail, else the one that is open, else that
+    of an earlier mail. Without a lead, whoever wrote what is answered.
+    """
     lead_id = answered.lead_id if answered else None
+    if lead_id is None and (standing := await routing.find_open_assignment(tx, contact_id)) is not None:
+        return standing.subject_id, standing.owner_id or (answered.created_by if answered else None)
     if lead_id is None:
         earlier = await delivery.list_messages_of_contact(tx, contact_id, limit=MESSAGES_LOOKED_AT)
         lead_id = next((one.lead_id for one in earlier if one.lead_id is not None), None)

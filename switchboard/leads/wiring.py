@@ -8,6 +8,7 @@ from switchboard.kernel.events import Event, Hub
 from switchboard.leads import repository
 from switchboard.leads.repository import Ownership
 from switchboard.leads.stages import install_stages
+from switchboard.routing import service as routing
 from switchboard.routing.locking import SUBJECT_LOCKING
 
 
@@ -29,25 +30,25 @@ async def follow_owner(tx: Tx, told: Sequence[Event]) -> None:
     owners: dict[UUID, Ownership] = {}
     for event in told:
         if event.lead_id is not None:
-            owner_id = _id(event.data.get("owner_id"))
+            owner_id = event.find_id("owner_id")
             owners[event.lead_id] = Ownership(event.lead_id, owner_id, event.kind == "lead.accepted")
     if owners:
         await repository.write_ownership(tx, list(owners.values()))
 
 
 async def follow_answer(tx: Tx, told: Sequence[Event]) -> None:
-    """A person's reply, or a call that was noted, stops the first-response clock."""
+    """A person's reply, or a call that was noted, stops the first-response clock; who called has accepted the lead."""
     answers = [event for event in told if event.data.get("purpose") == "reply" or event.data.get("is_call") is True]
     lead_ids = {event.lead_id for event in answers if event.lead_id is not None}
     contact_ids = {event.contact_id for event in answers if event.lead_id is None and event.contact_id is not None}
     if lead_ids or contact_ids:
         await repository.mark_responded(tx, lead_ids, contact_ids)
+    for event in answers:
+        caller_id = event.actor.id if event.actor.kind == "user" and event.data.get("is_call") is True else None
+        if caller_id is not None and event.contact_id is not None:
+            await routing.accept_by_acting(tx, caller_id, event.contact_id, event.lead_id, trigger="called")
 
 
 async def set_up(tx: Tx, _told: Sequence[Event]) -> None:
     """Give a new workspace its stages."""
     await install_stages(tx)
-
-
-def _id(value: object) -> UUID | None:
-    return value if isinstance(value, UUID) or value is None else UUID(str(value))

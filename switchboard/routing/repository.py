@@ -231,6 +231,20 @@ async def count_open(tx: Tx, user_ids: Sequence[UUID]) -> dict[UUID, int]:
     return {row[0]: row[1] for row in rows}
 
 
+async def find_open_of_contact(tx: Tx, contact_id: UUID, kind: str) -> Assignment | None:
+    """The newest assignment of a contact's subjects of that kind which is not released."""
+    # From the newest end of the contact's range in the index assignment_by_contact.
+    return await tx.find_one(
+        Assignment,
+        f"""
+        SELECT {_ASSIGNMENT} FROM app.assignment
+        WHERE workspace_id = %s AND contact_id = %s AND subject_kind = %s AND state <> 'released'
+        ORDER BY updated_at DESC, subject_id DESC LIMIT 1
+        """,
+        (tx.workspace_id, contact_id, kind),
+    )
+
+
 async def find_former_owners(tx: Tx, contact_ids: Sequence[UUID], except_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     """Who last had something of each contact, not counting the subjects in `except_ids`."""
     # A step into the index assignment_by_contact a contact.

@@ -138,17 +138,39 @@ async def accept(tx: Tx, caller: Caller, subject_id: UUID) -> None:
     if assignment.state == "accepted":
         await _require_own(tx, assignment, caller.user_id)
         return
-    await repository.mark_accepted(tx, subject_id, caller.user_id)
-    verbs = ["accepted"] if assignment.owner_id == caller.user_id else ["assigned", "accepted"]
+    await _mark_accepted(tx, assignment, caller.user_id, trigger="accepted")
+
+
+async def accept_by_acting(tx: Tx, user_id: UUID, contact_id: UUID, subject_id: UUID | None, *, trigger: str) -> bool:
+    """A member answered or called: what nobody has accepted yet is theirs by that; `trigger` says what they did.
+
+    Without `subject_id` it is the contact's open lead. False when there is none, or when it has been accepted.
+    """
+    if subject_id is None:
+        standing = await repository.find_open_of_contact(tx, contact_id, "lead")
+        subject_id = standing.subject_id if standing else None
+    if subject_id is None:
+        return False
+    assignment = (await lock_subjects(tx, [subject_id])).get(subject_id)
+    if assignment is None or assignment.state not in ("waiting", "offered"):
+        return False
+    await _mark_accepted(tx, assignment, user_id, trigger=trigger)
+    return True
+
+
+async def _mark_accepted(tx: Tx, assignment: Assignment, user_id: UUID, *, trigger: str) -> None:
+    await repository.mark_accepted(tx, assignment.subject_id, user_id)
+    verbs = ["accepted"] if assignment.owner_id == user_id else ["assigned", "accepted"]
     data = {
-        "owner_id": caller.user_id,
+        "owner_id": user_id,
         "previous_owner_id": assignment.owner_id,
         "rota_id": assignment.rota_id,
-        "trigger": "accepted",
+        "trigger": trigger,
         "accept_by": None,
     }
-    kind, contact_id = assignment.subject_kind, assignment.contact_id
-    await events.append(tx, [event_about(kind, verb, subject_id, contact_id, caller.actor, **data) for verb in verbs])
+    kind, subject_id, contact_id = assignment.subject_kind, assignment.subject_id, assignment.contact_id
+    actor = Actor("user", user_id)
+    await events.append(tx, [event_about(kind, verb, subject_id, contact_id, actor, **data) for verb in verbs])
     if assignment.is_held and len(verbs) > 1:
         await wake(tx, WAITING_QUEUE)
 
@@ -169,6 +191,11 @@ async def release(tx: Tx, subject_ids: Sequence[UUID]) -> None:
 async def find_assignments(tx: Tx, subject_ids: Sequence[UUID]) -> dict[UUID, Assignment]:
     """Who has these subjects now; nothing for those that were never routed."""
     return await repository.find_assignments(tx, subject_ids)
+
+
+async def find_open_assignment(tx: Tx, contact_id: UUID, *, kind: str = "lead") -> Assignment | None:
+    """Who has the contact's newest open subject, and which it is; None when they have none that was ever routed."""
+    return await repository.find_open_of_contact(tx, contact_id, kind)
 
 
 async def list_decisions(tx: Tx, subject_id: UUID) -> list[Decision]:

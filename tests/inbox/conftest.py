@@ -24,6 +24,7 @@ from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.settings import load_settings
 from switchboard.people import service as people
 from switchboard.people.models import Sighting
+from switchboard.routing import service as routing
 
 SETTINGS = load_settings({"APP_URL": "https://acme.example", "APP_SECRET": "a" * 32})
 
@@ -70,6 +71,20 @@ class Team:
         lead_id = new_id()
         async with self.database.transaction(self.workspace_id) as tx:
             await events.append(tx, [Event("lead.created", lead_id, contact_id, lead_id)])
+        return lead_id
+
+    async def give(self, contact_id: UUID, caller: Caller) -> UUID:
+        """The contact opens a lead that is offered to a member."""
+        lead_id = new_id()
+        async with self.database.transaction(self.workspace_id) as tx:
+            await routing.assign(
+                tx,
+                [lead_id],
+                user_id=caller.user_id,
+                accept_within=None,
+                trigger="a test",
+                contact_ids={lead_id: contact_id},
+            )
         return lead_id
 
     async def write_to(self, contact_id: UUID, **more: Any) -> Message:

@@ -16,6 +16,7 @@ from switchboard.kernel.db import Database, Params, Row, Tx
 from switchboard.kernel.errors import InvalidError
 from switchboard.people import merging
 from switchboard.people import service as people
+from switchboard.routing import service as routing
 from tests.conftest import Urls, move_clock
 from tests.inbox.conftest import Team, make_mail, run_jobs
 
@@ -55,6 +56,34 @@ async def test_the_same_form_sent_twice_is_one_answer(team: Team, agent: Caller,
         async with team.database.transaction(team.workspace_id) as tx:
             assert await service.reply(tx, agent, waiting.id, body="Yes.", key=key) is expected
     assert [one.direction for one in await team.messages(waiting.contact_id)] == ["out", "in"]
+
+
+async def test_who_answers_a_lead_that_nobody_accepted_has_accepted_it(
+    team: Team, agent: Caller, owner: Caller
+) -> None:
+    contact_id = await team.recognise("Ann Xu", "ann@x.example")
+    lead_id = await team.give(contact_id, owner)
+    await team.receive(make_mail())
+    conversation = await team.conversation(agent)
+    for caller in (agent, owner):
+        async with team.database.transaction(team.workspace_id) as tx:
+            await service.reply(tx, caller, conversation.id, body="Yes.", key=uuid4())
+            assignment = (await routing.find_assignments(tx, [lead_id]))[lead_id]
+        # The first who answers has it; the second only helps.
+        assert (assignment.state, assignment.owner_id) == ("accepted", agent.user_id)
+    (accepted,) = await team.events("lead.accepted")
+    assert accepted["data"]["owner_id"] == str(agent.user_id)
+    assert [row["data"]["trigger"] for row in await team.events("lead.assigned")] == ["a test", "answered"]
+
+
+async def test_an_answer_to_nobodys_lead_or_a_released_one_accepts_nothing(
+    team: Team, agent: Caller, waiting: Conversation
+) -> None:
+    lead_id = await team.give(waiting.contact_id, agent)
+    async with team.database.transaction(team.workspace_id) as tx:
+        await routing.release(tx, [lead_id])
+        assert await service.reply(tx, agent, waiting.id, body="Yes.", key=uuid4())
+    assert await team.events("lead.accepted") == []
 
 
 @pytest.mark.parametrize("body", ["", "  \n ", "\x00", "x" * 100_001])

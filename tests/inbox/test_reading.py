@@ -12,6 +12,7 @@ from switchboard.inbox import service
 from switchboard.inbox.receiving import receive_for_all, receive_mail
 from switchboard.kernel.db import Database
 from switchboard.people import service as people
+from switchboard.routing import service as routing
 from tests.conftest import Urls, move_clock
 from tests.inbox.conftest import Team, make_mail, run_jobs
 
@@ -81,6 +82,20 @@ async def test_an_answer_is_found_by_its_thread_even_from_another_address(team: 
     (replied,) = await team.events("message.replied")
     assert (replied["contact_id"], replied["lead_id"]) == (contact_id, lead_id)
     assert replied["data"]["conversation_id"] == str(conversation.id)
+
+
+async def test_who_writes_first_and_has_an_open_lead_writes_about_it(team: Team, agent: Caller, owner: Caller) -> None:
+    contact_id = await team.recognise("Ann Xu", "ann@x.example")
+    closed_id, open_id = await team.give(contact_id, owner), await team.give(contact_id, agent)
+    async with team.database.transaction(team.workspace_id) as tx:
+        await routing.release(tx, [closed_id])
+    await team.receive(make_mail())
+    conversation = await team.conversation(agent)
+    assert (conversation.lead_id, conversation.owner_id) == (open_id, agent.user_id)
+    (replied,) = await team.events("message.replied")
+    assert replied["lead_id"] == open_id
+    (message,) = await team.messages(contact_id)
+    assert message.lead_id == open_id
 
 
 async def test_the_same_mail_is_one_message_however_often_it_comes(team: Team, agent: Caller) -> None:

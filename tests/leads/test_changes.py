@@ -210,6 +210,19 @@ async def test_a_noted_call_or_a_sent_reply_stops_the_clock(
     assert (await read(database, agent, other)).first_responded_at is not None
 
 
+async def test_who_calls_a_lead_that_nobody_accepted_has_accepted_it(
+    database: Database, agent: Caller, owner: Caller, lead_id: UUID
+) -> None:
+    for caller, is_call in ((owner, False), (agent, True), (owner, True)):
+        async with database.transaction(agent.workspace_id) as tx:
+            await service.add_note(tx, caller, lead_id, "Spoke to her", is_call=is_call)
+    lead = await read(database, agent, lead_id)
+    assert (lead.owner_id, lead.accepted_at is not None) == (agent.user_id, True)
+    async with database.transaction(agent.workspace_id) as tx:
+        statement = "SELECT data ->> 'owner_id' FROM app.event WHERE kind = 'lead.accepted'"
+        assert await tx.fetch_tuples(statement) == [(str(agent.user_id),)]
+
+
 async def undo(database: Database, caller: Caller, made: Reversal | None) -> int:
     assert made is not None
     async with database.transaction(caller.workspace_id) as tx:
