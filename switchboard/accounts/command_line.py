@@ -61,9 +61,14 @@ class Console:
         """The id of the workspace that the command is for; raises NotFoundError with the choices."""
         async with database.directory() as tx:
             ids = await service.list_workspace_ids(tx)
+        if not ids:
+            raise NotFoundError(
+                "There is no workspace yet. Make one with `switchboard workspace create --name NAME --owner EMAIL`; "
+                "`switchboard up` makes the first by itself."
+            )
         chosen = [each for each in ids if not self.workspace or str(each) == self.workspace]
         if len(chosen) != 1:
-            known = ", ".join(str(each) for each in ids) or "none yet; `switchboard up` makes the first"
+            known = ", ".join(str(each) for each in ids)
             raise NotFoundError(f"Name one workspace with --workspace ID. There are: {known}.")
         return chosen[0]
 

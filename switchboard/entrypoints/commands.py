@@ -18,6 +18,7 @@ GROUPS = {
     "mailbox": ("switchboard.delivery.commands_mailbox", "Mail that stayed on this machine."),
     "template": ("switchboard.delivery.commands", "Letters that flows send."),
     "user": ("switchboard.accounts.commands", "People who can sign in."),
+    "workspace": ("switchboard.ops.commands_workspace", "Teams, each with its own data and members."),
     "migrate": ("switchboard.ops.commands", "Bring the database's schema up or down."),
 }
 

@@ -22,10 +22,11 @@ SOURCE_NAME = "Website form"
 
 @dataclass(frozen=True, slots=True)
 class FirstOwner:
-    """The sign-in that is printed once."""
+    """Who can sign in to a new workspace; `name` is their address when it is empty."""
 
     email: str
     password: str
+    name: str = ""
 
 
 async def set_up_first_workspace(database: Database, settings: Settings, *, password: str) -> FirstOwner | None:
@@ -34,15 +35,27 @@ async def set_up_first_workspace(database: Database, settings: Settings, *, pass
         await queries.lock_first_run(tx)
         if await accounts.has_users(tx):
             return None
-        workspace_id = await accounts.create_workspace(
-            tx, name="Switchboard", time_zone="UTC", default_region="US", mail_domain=settings.mail_domain
-        )
-        caller = system_caller(workspace_id)
-        owner_id = await accounts.create_member(
-            tx, caller, email=OWNER_EMAIL, name="Owner", password=password, role="owner"
-        )
-        await furnish(tx, caller, owner_id)
-    return FirstOwner(OWNER_EMAIL, password)
+        owner = FirstOwner(OWNER_EMAIL, password, "Owner")
+        await make_workspace(tx, "Switchboard", owner, mail_domain=settings.mail_domain)
+    return owner
+
+
+async def make_workspace(
+    tx: Tx, name: str, owner: FirstOwner, *, mail_domain: str, time_zone: str = "UTC", default_region: str = "US"
+) -> UUID:
+    """Make a furnished workspace whose owner can sign in; the transaction works for it afterwards.
+
+    Raises EmailTakenError, WeakPasswordError, InvalidError with each field that is wrong.
+    """
+    workspace_id = await accounts.create_workspace(
+        tx, name=name, time_zone=time_zone, default_region=default_region, mail_domain=mail_domain
+    )
+    caller = system_caller(workspace_id)
+    owner_id = await accounts.create_member(
+        tx, caller, email=owner.email, name=owner.name, password=owner.password, role="owner"
+    )
+    await furnish(tx, caller, owner_id)
+    return workspace_id
 
 
 async def furnish(tx: Tx, caller: Caller, owner_id: UUID) -> None:

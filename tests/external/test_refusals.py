@@ -79,7 +79,10 @@ def test_an_application_role_that_was_never_let_in_is_told_how(contrib_postgres:
     assert "with the owner's role in DATABASE_OWNER_URL" in refusal(tmp_path, "serve", DATABASE_URL=application)
     both = {"DATABASE_URL": application, "DATABASE_OWNER_URL": contrib_postgres.url(name, OWNER)}
     assert run(tmp_path, "migrate", "up", **both).returncode == 0
-    assert "none yet; `switchboard up` makes the first" in run(tmp_path, "lead", "list", **both).stderr
+    assert (
+        "There is no workspace yet. Make one with `switchboard workspace create"
+        in run(tmp_path, "lead", "list", **both).stderr
+    )
 
 
 def test_a_wrong_password_is_said_without_any_password(contrib_postgres: OwnPostgres, tmp_path: Path) -> None:
