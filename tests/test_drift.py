@@ -39,6 +39,7 @@ from tools.guide_routes import addresses
 NOT_SETTINGS = {
     "TOKEN": "stands for a source's token in examples",
     "ADDRESS": "stands for a mail address in examples",
+    "FORWARDED_ALLOW_IPS": "a setting of the web server itself",
     "KEPT": "stands for a contact's id in examples",
 }
 PACKAGE = Path(definition.__file__).parents[1]

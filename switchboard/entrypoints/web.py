@@ -10,12 +10,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from switchboard.accounts.web import Visit, page
-from switchboard.entrypoints import assembly, home, palette, session_pages
+from switchboard.entrypoints import assembly, home, live_stream, palette, session_pages
 from switchboard.entrypoints.filters import FILTERS
 from switchboard.entrypoints.headers import SecurityHeaders
 from switchboard.entrypoints.intake_first import IntakeFirst
@@ -23,6 +22,7 @@ from switchboard.entrypoints.request_metrics import RequestMetrics
 from switchboard.intake.app import IntakeApp
 from switchboard.intake.batcher import Batcher
 from switchboard.intake.doors import Doors
+from switchboard.kernel.body_budget import BodyBudget
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import NotFoundError, SwitchboardError
 from switchboard.kernel.http import Renderer, error_headers, own_path, page_response, problem_response, wants_json
@@ -62,7 +62,8 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     app.state.database = database
     app.state.live = live
     app.state.batcher = batcher
-    app.state.intake = IntakeApp(Doors(database), batcher)
+    app.state.bodies = BodyBudget()
+    app.state.intake = IntakeApp(Doors(database), batcher, app.state.bodies)
     app.state.renderer = Renderer(assembly.ROOMS_WITH_PAGES, FILTERS)
     app.state.static_version = _static_version()
     app.state.shell_counts = assembly.shell_counts
@@ -77,23 +78,9 @@ def _own_routes() -> list[Route | Mount]:
         *session_pages.routes,
         *palette.routes,
         *health_pages.routes,
-        Route("/live", page(_live)),
+        *live_stream.routes,
         Mount("/static", StaticFiles(directory=STATIC), name="static"),
     ]
-
-
-async def _live(visit: Visit) -> Response:
-    """Server-sent events: one event for each topic that changed, named after it and without data."""
-    feed: LiveFeed = visit.request.app.state.live
-    topics = feed.follow(visit.caller.workspace_id)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_as_sse(topics), media_type="text/event-stream", headers=headers)
-
-
-async def _as_sse(topics: AsyncIterator[set[str]]) -> AsyncIterator[str]:
-    yield "retry: 2000\n\n"
-    async for changed in topics:
-        yield "".join(f"event: {topic}\ndata: \n\n" for topic in sorted(changed)) or ": still here\n\n"
 
 
 async def _known_error(request: Request, error: Exception) -> Response:

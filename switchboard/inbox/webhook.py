@@ -20,6 +20,7 @@ from starlette.routing import Route
 from switchboard.inbox.errors import MailTooLargeError, RecipientNotFoundError, WebhookRefusedError
 from switchboard.inbox.parsing import MAX_MAIL_BYTES
 from switchboard.inbox.receiving import get_workspace_of, receive_mail
+from switchboard.kernel.body_budget import BodyBudget, HeldBody
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import InvalidError, Problem, SwitchboardError, UnreadableError
 from switchboard.kernel.http import problem_response
@@ -45,7 +46,9 @@ def webhook_secret(app_secret: bytes, workspace_id: UUID) -> str:
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     """The value of `webhook-signature` that a sender with this secret makes."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
-    return "v1," + base64.b64encode(_digest(key, message_id, str(timestamp), body)).decode()
+    digest = _begin_digest(key, message_id, str(timestamp))
+    digest.update(body)
+    return "v1," + base64.b64encode(digest.digest()).decode()
 
 
 async def take_mail(request: Request) -> Response:
@@ -72,10 +75,13 @@ async def _take(request: Request) -> UUID:
     except RecipientNotFoundError:
         # Who cannot sign learns nothing about which addresses there are.
         raise WebhookRefusedError(_WRONG) from None
-    body = await _read_body(request)
-    _require_signature(_key(app_secret, workspace_id), message_id, timestamp, body, signatures)
-    envelope = _read_envelope(request, body)
-    return await receive_mail(database, envelope[0], envelope[1], recipient)
+    bodies: BodyBudget = request.app.state.bodies
+    with bodies.hold() as held:
+        digest = _begin_digest(_key(app_secret, workspace_id), message_id, timestamp)
+        body = await _read_body(request, digest, held)
+        _require_signature(digest, signatures)
+        envelope = _read_envelope(request, body)
+        return await receive_mail(database, envelope[0], envelope[1], recipient)
 
 
 _WRONG = "The signature does not fit. Check the secret and that the body is signed as it is sent."
@@ -97,21 +103,24 @@ def _require_recent(timestamp: str, now: datetime) -> None:
         raise WebhookRefusedError(message)
 
 
-def _require_signature(key: bytes, message_id: str, timestamp: str, body: bytes, signatures: list[str]) -> None:
-    expected = base64.b64encode(_digest(key, message_id, timestamp, body))
+def _require_signature(digest: hmac.HMAC, signatures: list[str]) -> None:
+    expected = base64.b64encode(digest.digest())
     given = [value.encode() for version, _, value in (one.partition(",") for one in signatures) if version == "v1"]
     # Compared in time that does not depend on where they differ.
     if not any(hmac.compare_digest(one, expected) for one in given):
         raise WebhookRefusedError(_WRONG)
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, digest: hmac.HMAC, held: HeldBody) -> bytes:
+    """The whole body, within its own limit and the process's; the signature is made as it comes in."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             raise MailTooLargeError(MAX_MAIL_BYTES)
+        held.grow(len(chunk))
+        digest.update(chunk)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -139,8 +148,8 @@ def _key(app_secret: bytes, workspace_id: UUID) -> bytes:
     return derive_key(app_secret, f"inbound-mail:{workspace_id}")
 
 
-def _digest(key: bytes, message_id: str, timestamp: str, body: bytes) -> bytes:
-    return hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, sha256)
+def _begin_digest(key: bytes, message_id: str, timestamp: str) -> hmac.HMAC:
+    return hmac.new(key, f"{message_id}.{timestamp}.".encode(), sha256)
 
 
 routes = [Route(PATH, take_mail, methods=["POST"])]

@@ -22,6 +22,7 @@ from switchboard.intake.formats.forms import FORM_TYPE, MULTIPART_TYPE
 from switchboard.intake.formats.payloads import DEFAULT_LIMITS, Payload
 from switchboard.intake.formats.webform import find_redirect
 from switchboard.intake.models import Accepted, Door, NewSignal
+from switchboard.kernel.body_budget import BodyBudget, HeldBody
 from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.errors import (
     InvalidError,
@@ -42,10 +43,11 @@ IDEMPOTENCY_WINDOW = 7 * DAY_SECONDS
 OWN_ID_WINDOW = 365 * DAY_SECONDS
 CONTENT_WINDOW = DAY_SECONDS
 
+# Nothing that is answered here may be taken for anything but what it says it is.
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _JSON_HEADERS = ((b"content-type", b"application/json"), (b"access-control-allow-origin", b"*"))
 _PROBLEM_HEADERS = ((b"content-type", b"application/problem+json"), (b"access-control-allow-origin", b"*"))
-# What a vendor sends to be echoed must never be taken for a page.
-_TEXT_HEADERS = ((b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff"))
+_TEXT_HEADERS = ((b"content-type", b"text/plain; charset=utf-8"),)
 _PREFLIGHT_HEADERS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"POST, OPTIONS"),
@@ -64,9 +66,10 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class IntakeApp:
     """Reads a request, checks its signature, splits it into signals, and answers when they are committed."""
 
-    def __init__(self, doors: Doors, batcher: Batcher) -> None:
+    def __init__(self, doors: Doors, batcher: Batcher, bodies: BodyBudget | None = None) -> None:
         self._doors = doors
         self._batcher = batcher
+        self._bodies = bodies or BodyBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -79,7 +82,7 @@ class IntakeApp:
         _seconds(scope["method"], status).observe(monotonic_seconds() - started)
         # With its length an answer is one piece; without it the server would send it in chunks.
         length = () if status == 204 else ((b"content-length", str(len(body)).encode()),)
-        await send({"type": "http.response.start", "status": status, "headers": (*headers, *length)})
+        await send({"type": "http.response.start", "status": status, "headers": (*headers, _NO_SNIFFING, *length)})
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Headers, bytes]:
@@ -93,8 +96,9 @@ class IntakeApp:
             raise PostOnlyError
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         door = await self._doors.find(token)
-        body = await read_bytes(receive, headers, DEFAULT_LIMITS.batch_bytes)
-        return await self._take(door, scope, headers, body)
+        with self._bodies.hold() as held:
+            body = await read_bytes(receive, headers, DEFAULT_LIMITS.batch_bytes, held)
+            return await self._take(door, scope, headers, body)
 
     async def _take(
         self, door: Door, scope: Scope, headers: Mapping[str, str], body: bytes
@@ -137,8 +141,11 @@ def new_signals(door: Door, payloads: list[Payload], idempotency_key: str) -> li
     return signals
 
 
-async def read_bytes(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
-    """The whole body; raises TooLargeError as soon as it is clear, UnreadableError when the client went away."""
+async def read_bytes(receive: Receive, headers: Mapping[str, str], most: int, held: HeldBody) -> bytes:
+    """The whole body; raises TooLargeError as soon as it is clear, UnreadableError when the client went away.
+
+    It counts against the process's budget while it grows; over that it raises UnavailableError.
+    """
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > most:
         raise _too_large(most)
@@ -152,6 +159,7 @@ async def read_bytes(receive: Receive, headers: Mapping[str, str], most: int) ->
         size += len(chunks[-1])
         if size > most:
             raise _too_large(most)
+        held.grow(len(chunks[-1]))
         if not message.get("more_body"):
             return b"".join(chunks)
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import psycopg
 
+from switchboard.kernel.errors import ThrottledError
 from switchboard.kernel.events import LIVE_CHANNEL
 
 HEARTBEAT_SECONDS = 15.0
@@ -16,6 +17,9 @@ RECONNECT_SECONDS = 1.0
 FOLD_SECONDS = 0.25
 # What changed between the making of a page and the opening of its stream is told at once; pages take less than this.
 LOOK_BACK_SECONDS = 5.0
+# Each open page is a stream, and each stream costs memory and a look at its session now and then.
+MOST_OF_ONE_SESSION = 20
+MOST_STREAMS = 2_000
 
 
 class _Stream:
@@ -45,6 +49,7 @@ class LiveFeed:
         self._database_url = database_url
         self._streams: dict[UUID, set[_Stream]] = defaultdict(set)
         self._last_told: dict[UUID, dict[str, float]] = defaultdict(dict)
+        self._open_by_session: Counter[str] = Counter()
         self._closing = asyncio.Event()
 
     async def run(self) -> None:
@@ -60,17 +65,35 @@ class LiveFeed:
         self._closing.set()
         self._end_streams()
 
-    async def follow(self, workspace_id: UUID) -> AsyncGenerator[set[str], None]:
-        """Sets of changed topics as they come; an empty set is a heartbeat. Ends when the feed closes."""
+    def require_room(self, session: str) -> None:
+        """Raise ThrottledError when this session, or the process, has as many streams open as it may."""
+        if self._open_by_session[session] >= MOST_OF_ONE_SESSION:
+            raise ThrottledError("Too many pages are open. Close some of them.", retry_after_seconds=30)
+        if self._open_by_session.total() >= MOST_STREAMS:
+            raise ThrottledError("This server keeps no more pages up to date. Try again later.", retry_after_seconds=30)
+
+    async def follow(self, workspace_id: UUID, session: str = "") -> AsyncGenerator[set[str], None]:
+        """Sets of changed topics as they come; an empty set is a heartbeat. Ends when the feed closes.
+
+        The stream counts among those of `session` while it is open.
+        """
         stream = _Stream()
         since = time.monotonic() - LOOK_BACK_SECONDS
         stream.tell({topic for topic, at in self._last_told.get(workspace_id, {}).items() if at >= since})
         self._streams[workspace_id].add(stream)
+        self._open_by_session[session] += 1
         try:
             while not stream.is_over and not self._closing.is_set():
                 yield await self._next(stream)
         finally:
             self._streams[workspace_id].discard(stream)
+            self._forget_one(session)
+
+    def _forget_one(self, session: str) -> None:
+        self._open_by_session[session] -= 1
+        # Sessions come and go for as long as the process lives.
+        if not self._open_by_session[session]:
+            del self._open_by_session[session]
 
     async def _next(self, stream: _Stream) -> set[str]:
         try:

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from switchboard.accounts.models import Caller
 from switchboard.inbox.webhook import sign, webhook_secret
+from switchboard.kernel.body_budget import BodyBudget
 from switchboard.kernel.secrets import load_app_secret
 from tests.conftest import Urls, move_clock
 from tests.inbox.conftest import SETTINGS, Team, make_mail
@@ -133,6 +134,15 @@ async def test_what_is_wrong_is_said(provider: Provider) -> None:
     assert (await provider.post(b"{}", media_type="application/json")).status_code == 400
     assert (await provider.post(b'{"raw": "no base64!"}', media_type="application/json")).status_code == 400
     assert (await provider.post(b"")).json()["errors"][0]["field"] == "raw"
+
+
+async def test_mail_that_would_take_too_much_memory_is_asked_to_come_back(
+    provider: Provider, team: Team, app: Starlette
+) -> None:
+    app.state.bodies = BodyBudget(most_bytes=10)
+    answer = await provider.post(make_mail().as_bytes())
+    assert (answer.status_code, answer.headers["retry-after"], app.state.bodies.held_bytes) == (503, "2", 0)
+    assert await team.outcomes() == []
 
 
 async def test_a_mail_over_the_limit_is_too_large(provider: Provider, team: Team) -> None:

@@ -17,6 +17,7 @@ from switchboard.intake.app import IntakeApp
 from switchboard.intake.batcher import Batcher
 from switchboard.intake.doors import Doors
 from switchboard.intake.models import Source
+from switchboard.kernel.body_budget import BodyBudget
 from switchboard.kernel.db import Database
 from switchboard.kernel.events import Hub
 from tests.intake.conftest import Sender, count_signals, make_source, recognise_all
@@ -271,6 +272,19 @@ async def test_a_full_buffer_asks_to_come_back(database: Database, source: Sourc
     await batcher.stop()
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "intake_full", "1")
     assert await count_signals(database, source.workspace_id) == 0
+
+
+async def test_bodies_in_flight_share_a_budget_and_give_it_back(database: Database, source: Source) -> None:
+    batcher, bodies = Batcher(database, most_waiting=100), BodyBudget(most_bytes=100)
+    batcher.start()
+    async with _client(IntakeApp(Doors(database), batcher, bodies)) as client:
+        refused = await client.post(f"/in/{source.token}", content=b"x" * 101)
+        taken = await client.post(f"/in/{source.token}", json=ANN)
+    await batcher.stop()
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "unavailable", "2")
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    assert (taken.status_code, taken.headers["x-content-type-options"]) == (202, "nosniff")
+    assert bodies.held_bytes == 0
 
 
 async def test_a_failing_commit_is_never_acknowledged(

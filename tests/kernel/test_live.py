@@ -5,8 +5,10 @@ from contextlib import aclosing, suppress
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from switchboard.accounts.models import Caller
+from switchboard.kernel.errors import ThrottledError
 from switchboard.kernel.events import LIVE_CHANNEL
 from switchboard.kernel.live import LiveFeed
 from tests.conftest import Urls
@@ -22,11 +24,13 @@ async def follow(feed: LiveFeed, workspace_id: UUID, heard: set[str]) -> None:
 
 async def test_a_lost_connection_ends_the_streams_so_that_pages_look_again(urls: Urls, owner: Caller) -> None:
     feed = LiveFeed(urls.application)
+    before = asyncio.create_task(follow(feed, owner.workspace_id, set()))
+    await asyncio.sleep(0)
     listening = asyncio.create_task(feed.run())
     async with await psycopg.AsyncConnection.connect(urls.superuser, autocommit=True) as connection:
         async with asyncio.timeout(20):
             # The first connection also ends what was opened before it.
-            await follow(feed, owner.workspace_id, set())
+            await before
             heard: set[str] = set()
             page = asyncio.create_task(follow(feed, owner.workspace_id, heard))
             await asyncio.sleep(0)
@@ -41,3 +45,25 @@ async def test_a_lost_connection_ends_the_streams_so_that_pages_look_again(urls:
     listening.cancel()
     with suppress(asyncio.CancelledError):
         await listening
+
+
+async def test_a_session_and_a_process_keep_only_so_many_streams(
+    urls: Urls, owner: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("switchboard.kernel.live.MOST_OF_ONE_SESSION", 2)
+    monkeypatch.setattr("switchboard.kernel.live.MOST_STREAMS", 3)
+    feed = LiveFeed(urls.application)
+    streams = [feed.follow(owner.workspace_id, session) for session in ("one", "one", "two")]
+    # A stream begins when it is first asked; each of these waits for a change.
+    pages = [asyncio.create_task(anext(stream)) for stream in streams]
+    await asyncio.sleep(0)
+    with pytest.raises(ThrottledError, match="pages are open"):
+        feed.require_room("one")
+    with pytest.raises(ThrottledError, match="This server"):
+        feed.require_room("two")
+    for page, stream in zip(pages, streams, strict=True):
+        page.cancel()
+        with suppress(asyncio.CancelledError):
+            await page
+        await stream.aclose()
+    feed.require_room("one")
