@@ -1,9 +1,9 @@
 """The pages of flows: the list, the editor with its picture, and who stands where."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
-from uuid import UUID
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,7 +18,9 @@ from switchboard.flows.shipped import shipped_flows
 from switchboard.flows.subjects import SubjectKinds
 from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.kernel.http import path_id
+from switchboard.kernel.ids import find_id
 from switchboard.people import service as people
+from switchboard.people.wording import STOPPED_BY
 
 LONGEST_SOURCE = 256 * 1024
 MOST_STEP_DIGITS = 4
@@ -56,6 +58,9 @@ class FlowListPage:
 
     flows: list[FlowSummary] = field(metadata={"help": "The rows, by title."})
     now: datetime = field(metadata={"help": "The request's time."})
+    reasons: Mapping[str, str] = field(
+        default_factory=lambda: STOPPED_BY, metadata={"help": "Why runs stopped, by the event that stopped them."}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,9 @@ class StepView:
     numbers: StepNumbers = field(metadata={"help": "Here now, passed, and left by reason."})
     people: list[Person] = field(metadata={"help": "Who is here, the longest in the flow first."})
     next_href: str = field(metadata={"help": "The next page of people, empty on the last."})
+    reasons: Mapping[str, str] = field(
+        default_factory=lambda: STOPPED_BY, metadata={"help": "Why runs stopped, by the event that stopped them."}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +238,7 @@ async def _with_numbers(visit: Visit, context: EditorPage, flow: StoredFlow, ver
 
 
 async def _step_view(visit: Visit, version: Version, index: int, numbers: StepNumbers) -> StepView:
-    after = _id(visit.query("after"))
+    after = find_id(visit.query("after"))
     runs = await service.list_standing(visit.tx, visit.caller, version.key, index, after=after)
     contacts = await people.load_contacts(visit.tx, {run.contact_id for run in runs if run.contact_id is not None})
     standing = []
@@ -299,13 +307,6 @@ def _kinds(visit: Visit) -> SubjectKinds:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_STEP_DIGITS else None
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 routes = [

@@ -10,7 +10,7 @@ from switchboard.inbox.receiving import READ_JOB
 from switchboard.inbox.service import WAKE_JOB, wake_snoozed
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
-from switchboard.kernel.events import Event, Hub
+from switchboard.kernel.events import Actor, Event, Hub
 from switchboard.kernel.jobs import JobHandler
 from switchboard.kernel.settings import Settings
 
@@ -51,7 +51,8 @@ async def wait_again(tx: Tx, told: Sequence[Event]) -> None:
     for conversation in await repository.set_waiting_again(tx, sorted(unanswered)):
         data = {"owner_id": conversation.owner_id}
         contact_id, lead_id = conversation.contact_id, conversation.lead_id
-        await events.append(tx, [Event("conversation.waiting", conversation.id, contact_id, lead_id, data=data)])
+        actor = Actor("contact", contact_id)
+        await events.append(tx, [Event("conversation.waiting", conversation.id, contact_id, lead_id, actor, data)])
 
 
 async def _wake(tx: Tx, payload: Mapping[str, object]) -> None:

@@ -2,8 +2,8 @@
 
 A new kind of event needs a line here, or its noun a reason in NOT_SHOWN; a test finds those that have neither. A
 wording may name what the event's data holds: `{stage}` is `data["stage"]`, and `{owner}` the member whose id is
-`data["owner_id"]`. What is missing reads as nothing. Three places are put together: `{message}` is a message by its
-subject, `{way}` how and to whom it goes, and `{by}` the rule and the rota that decided.
+`data["owner_id"]`. What is missing reads as nothing. Some places are put together: `{message}` is a message by its
+subject, `{way}` how and to whom it goes, and `{by}` the rule and the rota that decided; `{why}` is why a flow stopped.
 """
 
 import re
@@ -56,7 +56,7 @@ WORDINGS: Mapping[str, Wording] = {
     "run.started": Wording("workflow", "began"),
     "run.stepped": Wording("arrow-right", "{text}"),
     "run.finished": Wording("check", "came to its end", "ok"),
-    "run.stopped": Wording("circle-pause", "stopped: {reason}"),
+    "run.stopped": Wording("circle-pause", "stopped {why}"),
     "run.failed": Wording("circle-x", "could not go on: {reason}", "bad"),
     "message.queued": Wording("mail", "wrote {message} {way}"),
     "message.sent": Wording("send", "sent {message} {way}", "ok"),
@@ -69,13 +69,29 @@ WORDINGS: Mapping[str, Wording] = {
     "message.received": Wording("inbox", "received {message}", "accent"),
     "message.replied": Wording("reply", "answered", "accent"),
     "conversation.answered": Wording("reply", "answered the conversation", "ok"),
-    "conversation.waiting": Wording("hourglass", "waits for an answer", "wait"),
+    "conversation.waiting": Wording("hourglass", "began to wait for an answer", "wait"),
     "conversation.assigned": Wording("user-check", "assigned the conversation to {owner}"),
     "conversation.snoozed": Wording("clock", "snoozed the conversation"),
     "conversation.woken": Wording("bell", "woke the conversation"),
     "conversation.reopened": Wording("rotate-ccw", "opened the conversation again"),
     "conversation.closed": Wording("check", "closed the conversation"),
     "conversation.noted": Wording("sticky-note", "wrote a note in the conversation"),
+}
+
+# Why a flow stopped, by the kind of event that stopped it.
+STOPPED_BY: Mapping[str, str] = {
+    "contact.created": "because the contact was added",
+    "contact.opted_out": "because they opted out",
+    "conversation.closed": "because the conversation was closed",
+    "lead.accepted": "because the lead was accepted",
+    "lead.assigned": "because the lead was assigned",
+    "lead.closed": "because the lead was closed",
+    "lead.created": "because a lead was opened",
+    "lead.junked": "because the lead was marked as junk",
+    "lead.stage_changed": "because the lead changed its stage",
+    "message.bounced": "because a message came back undelivered",
+    "message.replied": "because they answered",
+    "message.sent": "because a message was sent",
 }
 
 # What events are about that no timeline shows, by the noun before the dot; each with the reason.
@@ -120,6 +136,9 @@ def name_message(subject: str, template: str) -> str:
 
 
 def _value(name: str, data: Mapping[str, object], names: Mapping[str, str]) -> str:
+    if name == "why":
+        reason = str(data.get("reason", ""))
+        return STOPPED_BY.get(reason, f": {reason}" if reason else "")
     if (member_id := data.get(f"{name}_id")) is not None and name not in data:
         return names.get(str(member_id), "a former member")
     value = data.get(name, "a message" if name == "message" else "")

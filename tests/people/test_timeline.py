@@ -8,13 +8,14 @@ from uuid import uuid4
 
 import switchboard
 from switchboard.accounts.models import Caller
+from switchboard.flows.definition import EVENTS
 from switchboard.kernel import events
 from switchboard.kernel.db import Database
 from switchboard.kernel.events import Actor, Event
 from switchboard.people import service
 from switchboard.people.models import Sighting
 from switchboard.people.timeline import list_timeline
-from switchboard.people.wording import NOT_SHOWN, WORDINGS, say
+from switchboard.people.wording import NOT_SHOWN, STOPPED_BY, WORDINGS, say
 from tests.people.conftest import see
 
 ROOT = Path(switchboard.__file__).parent
@@ -40,6 +41,10 @@ def test_every_kind_of_event_has_a_wording_or_its_noun_a_reason_to_have_none() -
     assert len(kinds) > 20
 
 
+def test_every_event_that_can_stop_a_flow_is_a_reason_in_words() -> None:
+    assert set(STOPPED_BY) == set(EVENTS)
+
+
 def test_every_icon_is_there() -> None:
     icons = (ROOT / "entrypoints/static/icons.svg").read_text()
     assert {w.icon for w in WORDINGS.values() if f'id="{w.icon}"' not in icons} == set()
@@ -60,6 +65,9 @@ def test_a_wording_is_filled_from_the_event() -> None:
     assert say("message.sent", {"message": "“Your_offer” (offer)", "way": "by e-mail"}, {})[1] == (
         "sent “Your_offer” (offer) by e-mail"
     )
+    assert say("run.stopped", {"reason": "not_wanted"}, {})[1] == "stopped: not_wanted"
+    assert say("run.stopped", {"reason": "lead.accepted"}, {})[1] == "stopped because the lead was accepted"
+    assert say("run.stopped", {}, {})[1] == "stopped"
     assert say("comet.seen_again", {}, {})[1] == "comet seen again"
 
 
