@@ -42,7 +42,7 @@ class ProfilePage:
 
 
 async def show_settings(visit: Visit) -> Response:
-    """The forms."""
+    """The workspace's settings and its members."""
     return await _settings(visit, await service.get_workspace(visit.tx))
 
 
@@ -85,7 +85,7 @@ async def add_member(visit: Visit) -> Response:
 
 
 async def show_profile(visit: Visit) -> Response:
-    """Who one is here."""
+    """The signed-in person's name, address and role, and a form for their password."""
     return await _profile(visit, {})
 
 

@@ -36,7 +36,7 @@ class SuppressionsPage:
 
 
 async def list_suppressed(visit: Visit) -> Response:
-    """The list."""
+    """Addresses that are suppressed, newest first, and why; `q` searches by their beginning."""
     return await _render(visit)
 
 

@@ -33,7 +33,7 @@ class SignIn:
 
 
 async def show_sign_in(request: Request) -> Response:
-    """The form."""
+    """Where a member types address and password; `next` is the path to go to afterwards."""
     return _sign_in_page(request, SignIn("", "", own_path(request.query_params.get("next", "/"))))
 
 

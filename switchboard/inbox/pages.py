@@ -10,7 +10,7 @@ from switchboard.kernel.http import path_id
 
 
 async def show_list(visit: Visit) -> Response:
-    """The list alone."""
+    """The conversations of one view, newest first, with none open."""
     return await render_list(visit)
 
 

@@ -102,7 +102,7 @@ class ContactTalk:
 
 
 async def render_list(visit: Visit) -> Response:
-    """The list alone."""
+    """The conversations of one view, newest first, with none open."""
     return await visit.render("inbox/inbox.html", await _page(visit, None), active="inbox")
 
 

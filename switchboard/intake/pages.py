@@ -72,7 +72,7 @@ class SourcePage:
 
 
 async def show_sources(visit: Visit) -> Response:
-    """The list."""
+    """Every source with what came in lately and whether it is paused."""
     sources = await service.list_sources(visit.tx, visit.caller)
     figures = await service.find_figures(visit.tx, sources)
     rows = [SourceRow(source, get_format(source.format).title, figures[source.id]) for source in sources]
@@ -102,7 +102,7 @@ async def create_source(visit: Visit) -> Response:
 
 
 async def show_source(visit: Visit) -> Response:
-    """Where to send, and what came last."""
+    """One source: the address to send to, examples, and the signals that came last."""
     source = await service.access_source(visit.tx, visit.caller, path_id(visit.request))
     latest = await list_signals(visit.tx, visit.caller, source.id, Bounds())
     context = SourcePage(

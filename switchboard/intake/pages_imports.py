@@ -98,7 +98,7 @@ async def change_reading(visit: Visit) -> Response:
 
 
 async def start_import(visit: Visit) -> Response:
-    """Go."""
+    """Begin to import the rows; flows begin for them only when that is ticked."""
     import_id = path_id(visit.request)
     try:
         starts_flows = visit.form.checked("starts_flows")

@@ -36,7 +36,7 @@ class MappingPage:
 
 
 async def show_mapping(visit: Visit) -> Response:
-    """The editor."""
+    """The editor of a source's mapping, beside payloads that came in to try it on."""
     source = await service.access_source(visit.tx, visit.caller, path_id(visit.request))
     return await _render(visit, source, _indented(source.mapping))
 

@@ -29,7 +29,7 @@ class SourceSettingsPage:
 
 
 async def show_settings(visit: Visit) -> Response:
-    """The form."""
+    """The form of a source's name, hosts and signing secret."""
     source = await service.access_source(visit.tx, visit.caller, path_id(visit.request))
     visit.caller.require("admin")
     hosts = source.settings.get("redirect_hosts")

@@ -88,7 +88,7 @@ class BoardPage:
 
 
 async def show_list(visit: Visit) -> Response:
-    """The list."""
+    """Leads by view, stage, owner, source and text, newest first, 50 a page."""
     return await _list(visit, None)
 
 

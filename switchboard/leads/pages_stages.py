@@ -28,7 +28,7 @@ class StagesPage:
 
 
 async def show_stages(visit: Visit) -> Response:
-    """The list and its forms."""
+    """The stages of a lead in the order of the board, with forms to add, rename, move and remove them."""
     return await _stages(visit, {}, {"title": "", "kind": "open"})
 
 

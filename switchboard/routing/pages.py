@@ -83,7 +83,7 @@ async def create_rota(visit: Visit) -> Response:
 
 
 async def show_rota(visit: Visit) -> Response:
-    """The rota."""
+    """One rota: its members in order, the week's shifts, who is put on or off, and its closed days."""
     return await _rota(visit, path_id(visit.request))
 
 

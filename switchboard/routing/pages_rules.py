@@ -59,7 +59,7 @@ class ConditionCheck:
 
 
 async def list_rules(visit: Visit) -> Response:
-    """The order of the rules."""
+    """The rules in the order in which they are asked, the one for everything else last."""
     rotas = await service.list_rotas(visit.tx)
     colleagues = await load_colleagues(visit.tx)
     rows = [_row(rule, rotas, colleagues) for rule in await rules.list_rules(visit.tx)]
@@ -68,13 +68,13 @@ async def list_rules(visit: Visit) -> Response:
 
 
 async def show_new_rule(visit: Visit) -> Response:
-    """An empty form."""
+    """An empty form for a rule, with the names that a condition may use."""
     visit.caller.require("admin")
     return await _form(visit, None, {})
 
 
 async def show_rule(visit: Visit) -> Response:
-    """A rule's form."""
+    """The form of one rule, with the version that is in force."""
     rule = await rules.access_rule(visit.tx, visit.caller, path_id(visit.request))
     target = f"rota:{rule.rota_id}" if rule.rota_id else f"user:{rule.user_id}"
     return await _form(visit, rule, {"name": rule.name, "condition": rule.condition, "target": target})
