@@ -13,8 +13,8 @@ from switchboard.delivery import mailbox
 from switchboard.delivery.errors import MailNotFoundError
 from switchboard.delivery.mailbox import OpenedMail
 from switchboard.delivery.models import Mail, MailSummary
-from switchboard.delivery.paging import find_id
 from switchboard.kernel.http import MAIL_SECURITY_POLICY, path_id
+from switchboard.kernel.ids import find_id
 
 # A frame whose links open in a window of their own, free of the frame's limits; it still runs nothing.
 VIEWS = ("html", "text", "source")

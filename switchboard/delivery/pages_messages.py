@@ -13,10 +13,10 @@ from switchboard.accounts.service import list_members
 from switchboard.accounts.web import Visit, action, page
 from switchboard.delivery import service
 from switchboard.delivery.models import TROUBLED, Attempt, ChannelBreak, Message, State, Trouble, TroubleCount
-from switchboard.delivery.paging import find_id
 from switchboard.delivery.wording import OUTCOME_WORDS, REASON_WORDS, STATE_WORDS, Words
 from switchboard.kernel.db import Tx
 from switchboard.kernel.http import path_id
+from switchboard.kernel.ids import find_id
 from switchboard.people import service as people
 from switchboard.people.models import Contact
 

@@ -23,6 +23,14 @@ def new_id(at: datetime | None = None) -> UUID:
     return UUID(int=(milliseconds << 80) | (fraction << 64) | _VERSION_AND_VARIANT | random_bits)
 
 
+def find_id(text: str) -> UUID | None:
+    """The id that a text is; None for one that is empty or made up."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def lowest_id(at: datetime) -> UUID:
     """The smallest UUIDv7 of the instant `at`: a bound for keyset queries over time."""
     return UUID(int=(int(at.timestamp() * 1000) << 80) | _VERSION_AND_VARIANT)

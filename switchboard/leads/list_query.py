@@ -7,6 +7,7 @@ from uuid import UUID
 
 from switchboard.accounts.web import Visit
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import find_id
 from switchboard.leads.listing import find_contact_ids
 from switchboard.leads.models import VIEWS, LeadFilter, View
 
@@ -83,7 +84,4 @@ def cursor(text: str) -> UUID | None:
 
 
 def _id_text(text: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        return ""
+    return str(find_id(text) or "")
