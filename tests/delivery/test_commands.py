@@ -1,26 +1,18 @@
 """`switchboard template` and `switchboard mailbox`, as somebody on the server runs them."""
 
-import asyncio
 import json
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-import typer
-from psycopg.conninfo import conninfo_to_dict
-from typer.testing import CliRunner, Result
 
-from switchboard.accounts.command_line import Console
 from switchboard.accounts.models import Caller
 from switchboard.delivery.channels.base import Envelope
 from switchboard.delivery.letters import make_key
 from switchboard.delivery.mailbox import store_mail
-from switchboard.entrypoints.assembly import build_hub
-from switchboard.entrypoints.commands import mount
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.ids import new_id
+from tests.commands import Run, command_line
 from tests.conftest import Urls
 
 LETTER = """\
@@ -33,22 +25,11 @@ mjml: "<mj-text>Hello {{ contact.first_name }}</mj-text>"
 
 
 @pytest.fixture
-def run(urls: Urls, owner: Caller) -> Any:
-    """Run one command in a thread of its own, because it brings its own event loop."""
-    parts = {key: str(value) for key, value in conninfo_to_dict(urls.application).items() if value is not None}
-    environment = {"DATABASE_URL": f"postgresql:///?{urlencode(parts)}", "SWITCHBOARD_HOME": "/nonexistent"}
-    program = typer.Typer()
-    mount(program, ["template", "mailbox"])
-
-    async def run(*words: str) -> Result:
-        return await asyncio.to_thread(
-            CliRunner().invoke, program, list(words), env=environment, obj=Console(build_hub)
-        )
-
-    return run
+def run(urls: Urls, owner: Caller) -> Run:
+    return command_line(urls, ["template", "mailbox"])
 
 
-async def test_a_file_becomes_a_template_and_its_next_text_a_version(run: Any, tmp_path: Path) -> None:
+async def test_a_file_becomes_a_template_and_its_next_text_a_version(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "hello.yaml"
     file.write_text(LETTER)
     assert (await run("template", "apply", str(file))).stdout == "hello is at version 1.\n"
@@ -70,7 +51,7 @@ async def test_a_file_becomes_a_template_and_its_next_text_a_version(run: Any, t
     ],
 )
 async def test_a_file_that_describes_no_template_is_refused_with_the_place(
-    run: Any, tmp_path: Path, text: str, fields: list[str]
+    run: Run, tmp_path: Path, text: str, fields: list[str]
 ) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(text)
@@ -79,7 +60,7 @@ async def test_a_file_that_describes_no_template_is_refused_with_the_place(
     assert [problem.field for problem in error.problems] == fields
 
 
-async def test_the_mailbox_is_listed_newest_first(run: Any, database: Database, owner: Caller) -> None:
+async def test_the_mailbox_is_listed_newest_first(run: Run, database: Database, owner: Caller) -> None:
     for name in ("ann", "bob"):
         raw = f"Subject: For {name}\r\n\r\nHello".encode()
         key = make_key(owner.workspace_id, new_id())

@@ -1,22 +1,14 @@
 """`switchboard flow`, as somebody on the server runs it."""
 
-import asyncio
 import json
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-import typer
-from psycopg.conninfo import conninfo_to_dict
-from typer.testing import CliRunner, Result
 
-from switchboard.accounts.command_line import Console
 from switchboard.accounts.models import Caller
-from switchboard.entrypoints.assembly import build_hub, subject_kinds
-from switchboard.entrypoints.commands import mount
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import InvalidError
+from tests.commands import Run, command_line
 from tests.conftest import Urls
 from tests.flows.world import add_contact, add_lead, settle
 
@@ -32,21 +24,11 @@ steps:
 
 
 @pytest.fixture
-def run(urls: Urls, owner: Caller) -> Any:
-    """Run one command in a thread of its own, because it brings its own event loop."""
-    parts = {key: str(value) for key, value in conninfo_to_dict(urls.application).items() if value is not None}
-    environment = {"DATABASE_URL": f"postgresql:///?{urlencode(parts)}", "SWITCHBOARD_HOME": "/nonexistent"}
-    program = typer.Typer()
-    mount(program, ["flow"])
-    console = Console(build_hub, subject_kinds=subject_kinds)
-
-    async def run(*words: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, program, ["flow", *words], env=environment, obj=console)
-
-    return run
+def run(urls: Urls, owner: Caller) -> Run:
+    return command_line(urls, ["flow"], "flow")
 
 
-async def test_a_file_becomes_a_flow_that_runs(run: Any, database: Database, owner: Caller, tmp_path: Path) -> None:
+async def test_a_file_becomes_a_flow_that_runs(run: Run, database: Database, owner: Caller, tmp_path: Path) -> None:
     file = tmp_path / "patience.yaml"
     file.write_text(FLOW)
     assert (await run("apply", str(file))).stdout == "patience stands at version 1 and is paused.\n"
@@ -66,7 +48,7 @@ async def test_a_file_becomes_a_flow_that_runs(run: Any, database: Database, own
     assert (await run("runs")).stdout.splitlines()[0].split()[:2] == ["id", "subject_kind"]
 
 
-async def test_a_mistake_names_its_place_and_nothing_is_saved(run: Any, tmp_path: Path) -> None:
+async def test_a_mistake_names_its_place_and_nothing_is_saved(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "patience.yaml"
     file.write_text(FLOW.replace("qualified", "qualifed"))
     refused = await run("apply", str(file))
@@ -75,7 +57,7 @@ async def test_a_mistake_names_its_place_and_nothing_is_saved(run: Any, tmp_path
     assert json.loads((await run("list", "--json")).stdout) == []
 
 
-async def test_a_file_that_is_no_text_is_said(run: Any, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_text_is_said(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "picture.yaml"
     file.write_bytes(b"\x89PNG\xff")
     error = (await run("apply", str(file))).exception
@@ -83,7 +65,7 @@ async def test_a_file_that_is_no_text_is_said(run: Any, tmp_path: Path) -> None:
     assert [problem.field for problem in error.problems] == ["file"]
 
 
-async def test_the_library_is_added_once(run: Any) -> None:
+async def test_the_library_is_added_once(run: Run) -> None:
     added = json.loads((await run("install", "--json")).stdout)
     assert [flow["name"] for flow in added] == ["speed_to_lead", "welcome", "win_back"]
     assert json.loads((await run("install", "--json")).stdout) == []

@@ -2,48 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
-import typer
-from psycopg.conninfo import conninfo_to_dict
-from typer.testing import CliRunner, Result
 
-from switchboard.accounts.command_line import Console
 from switchboard.accounts.models import Caller
-from switchboard.entrypoints.assembly import build_hub
-from switchboard.entrypoints.commands import mount
 from switchboard.intake.recognition import RecognitionLoop
 from switchboard.intake.wiring import job_handlers
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import NotFoundError
 from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.queues import Worker
+from tests.commands import Run, command_line
 from tests.conftest import Urls
 from tests.intake.conftest import recognise_all
-
-Run = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture
 def run(urls: Urls, owner: Caller) -> Run:
-    """Run one command in a thread of its own, because it brings its own event loop."""
-    parts = {key: str(value) for key, value in conninfo_to_dict(urls.application).items() if value is not None}
-    environment = {
-        "DATABASE_URL": f"postgresql:///?{urlencode(parts)}",
-        "SWITCHBOARD_HOME": "/nonexistent",
-        "APP_URL": "https://sb.example",
-    }
-    program = typer.Typer()
-    mount(program, ["source", "signal", "import"])
-
-    async def run(*words: str) -> Result:
-        invoke = CliRunner().invoke
-        return await asyncio.to_thread(invoke, program, list(words), env=environment, obj=Console(build_hub))
-
-    return run
+    return command_line(urls, ["source", "signal", "import"], APP_URL="https://sb.example")
 
 
 async def test_a_source_is_made_listed_and_tested(run: Run, database: Database) -> None:

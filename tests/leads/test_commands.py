@@ -1,46 +1,28 @@
 """`switchboard lead`, as somebody on the server runs it."""
 
-import asyncio
 import json
 from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
-import typer
-from psycopg.conninfo import conninfo_to_dict
-from typer.testing import CliRunner, Result
 
-from switchboard.accounts.command_line import Console
 from switchboard.accounts.models import Caller
-from switchboard.entrypoints.assembly import build_hub
-from switchboard.entrypoints.commands import mount
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.ids import new_id
 from switchboard.leads.errors import LeadNotFoundError, StageUnknownError
+from tests.commands import Run, command_line
 from tests.conftest import Urls
 from tests.leads.conftest import open_lead, read
 
 
 @pytest.fixture
-def run(urls: Urls, owner: Caller) -> Any:
-    """Run one command in a thread of its own, because it brings its own event loop."""
-    parts = {key: str(value) for key, value in conninfo_to_dict(urls.application).items() if value is not None}
-    environment = {"DATABASE_URL": f"postgresql:///?{urlencode(parts)}", "SWITCHBOARD_HOME": "/nonexistent"}
-    program = typer.Typer()
-    mount(program, ["lead"])
-
-    async def run(*words: str) -> Result:
-        invoke = CliRunner().invoke
-        return await asyncio.to_thread(invoke, program, ["lead", *words], env=environment, obj=Console(build_hub))
-
-    return run
+def run(urls: Urls, owner: Caller) -> Run:
+    return command_line(urls, ["lead"], "lead")
 
 
 async def test_leads_are_listed_by_stage_and_owner(
-    run: Any, database: Database, owner: Caller, source_id: UUID
+    run: Run, database: Database, owner: Caller, source_id: UUID
 ) -> None:
     ada = await open_lead(database, owner, source_id, value_minor=100, currency="EUR")
     bob = await open_lead(database, owner, source_id, "Bob Stone", stage="qualified")
@@ -57,7 +39,7 @@ async def test_leads_are_listed_by_stage_and_owner(
     assert (await run("list")).stdout.splitlines()[0].split()[:3] == ["id", "name", "stage"]
 
 
-async def test_a_lead_is_shown_and_accepted(run: Any, database: Database, owner: Caller, source_id: UUID) -> None:
+async def test_a_lead_is_shown_and_accepted(run: Run, database: Database, owner: Caller, source_id: UUID) -> None:
     lead_id = await open_lead(database, owner, source_id, fields={"plan": "gold"})
     shown = json.loads((await run("show", str(lead_id), "--json")).stdout)
     assert (shown["email"], shown["fields"], shown["owner"]) == ("ada.byron@client.example", {"plan": "gold"}, None)
@@ -78,12 +60,12 @@ async def test_a_lead_is_shown_and_accepted(run: Any, database: Database, owner:
         (("list", "--view", "mine"), InvalidError),
     ],
 )
-async def test_what_cannot_be_is_said(run: Any, words: tuple[str, ...], error: type[Exception]) -> None:
+async def test_what_cannot_be_is_said(run: Run, words: tuple[str, ...], error: type[Exception]) -> None:
     assert isinstance((await run(*words)).exception, error)
 
 
 @pytest.mark.parametrize("words", [("show", "rubbish"), ("accept", "rubbish")])
-async def test_what_is_no_id_is_said(run: Any, words: tuple[str, ...]) -> None:
+async def test_what_is_no_id_is_said(run: Run, words: tuple[str, ...]) -> None:
     refused = await run(*words)
     assert refused.exit_code == 2
     assert "rubbish" in refused.stderr

@@ -1,44 +1,25 @@
 """`switchboard workspace`, as somebody on the server runs it on a database that nobody has used yet."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
-import typer
-from psycopg.conninfo import conninfo_to_dict
-from typer.testing import CliRunner, Result
 
 from switchboard.accounts import service as accounts
-from switchboard.accounts.command_line import Console
 from switchboard.accounts.errors import EmailTakenError
-from switchboard.entrypoints.assembly import build_hub
-from switchboard.entrypoints.commands import mount
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import InvalidError, NotFoundError
 from switchboard.leads.stages import list_stages
 from switchboard.routing import service as routing
+from tests.commands import Run, command_line
 from tests.conftest import PASSWORD, Urls
 
-Run = Callable[..., Awaitable[Result]]
 CREATE = ("workspace", "create", "--name", "Acme", "--owner", "Olga@acme.example", "--password", PASSWORD)
 
 
 @pytest.fixture
 def run(urls: Urls) -> Run:
-    """Run one command in a thread of its own, because it brings its own event loop."""
-    parts = {key: str(value) for key, value in conninfo_to_dict(urls.application).items() if value is not None}
-    environment = {"DATABASE_URL": f"postgresql:///?{urlencode(parts)}", "SWITCHBOARD_HOME": "/nonexistent"}
-    program = typer.Typer()
-    mount(program, ["workspace", "user"])
-
-    async def run(*words: str) -> Result:
-        invoke = CliRunner().invoke
-        return await asyncio.to_thread(invoke, program, list(words), env=environment, obj=Console(build_hub))
-
-    return run
+    return command_line(urls, ["workspace", "user"])
 
 
 async def test_a_workspace_is_made_with_its_owner_and_furniture(run: Run, database: Database) -> None:

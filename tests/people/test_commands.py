@@ -1,41 +1,21 @@
 """`switchboard contact`, as somebody on the server runs it."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from urllib.parse import urlencode
 
 import pytest
-import typer
-from psycopg.conninfo import conninfo_to_dict
-from typer.testing import CliRunner, Result
 
-from switchboard.accounts.command_line import Console
 from switchboard.accounts.models import Caller
-from switchboard.entrypoints.assembly import build_hub, contact_holders
-from switchboard.entrypoints.commands import mount
 from switchboard.kernel.db import Database
 from switchboard.people.errors import ContactNotFoundError
 from switchboard.people.models import Sighting
+from tests.commands import Run, command_line
 from tests.conftest import Urls
 from tests.people.conftest import see
-
-Run = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture
 def run(urls: Urls, owner: Caller) -> Run:
-    """Run one command in a thread of its own, because it brings its own event loop."""
-    parts = {key: str(value) for key, value in conninfo_to_dict(urls.application).items() if value is not None}
-    environment = {"DATABASE_URL": f"postgresql:///?{urlencode(parts)}", "SWITCHBOARD_HOME": "/nonexistent"}
-    program = typer.Typer()
-    mount(program, ["contact"])
-    context = Console(build_hub, contact_holders=contact_holders)
-
-    async def run(*words: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, program, ["contact", *words], env=environment, obj=context)
-
-    return run
+    return command_line(urls, ["contact"], "contact")
 
 
 async def test_contacts_are_listed_shown_merged_and_parted(run: Run, database: Database, owner: Caller) -> None:
