@@ -1,4 +1,4 @@
-"""Mail servers on loopback: a real one that takes mail, and one that follows a script to the letter."""
+"""A contact to write to, and mail servers on loopback: a real one, and one that follows a script to the letter."""
 
 import asyncio
 import ssl
@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -18,6 +19,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from switchboard.delivery.channels.smtp.settings import SmtpSettings
+from switchboard.kernel.db import Database
+from tests.delivery.letters import make_contact
+
+
+@pytest.fixture
+async def ann(database: Database, workspace_id: UUID) -> UUID:
+    """A contact of a workspace that keeps no quiet hours, so that tests pass at night too."""
+    async with database.transaction(workspace_id) as tx:
+        await tx.execute("UPDATE app.workspace SET quiet_start = '00:00', quiet_end = '00:00'")
+    return await make_contact(database, workspace_id, "ann@x.example")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Contacts to write to, and a template to write with."""
 
+from dataclasses import replace
 from uuid import UUID
 
-from switchboard.delivery.models import LetterDraft
+from switchboard.delivery.models import Draft, LetterDraft
 from switchboard.kernel.db import Database
 from switchboard.people import service as people
 from switchboard.people.models import Sighting
@@ -24,3 +25,8 @@ async def make_contact(database: Database, workspace_id: UUID, email: str, name:
     contact_id = found[0].contact_id
     assert contact_id is not None
     return contact_id
+
+
+def letter(contact_id: UUID, subject: str = "Hello", **more: object) -> Draft:
+    """An advertising letter to a contact; `more` are fields of the draft that differ."""
+    return replace(Draft(purpose="marketing", contact_id=contact_id, subject=subject, text="Text"), **more)  # type: ignore[arg-type]

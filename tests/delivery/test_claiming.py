@@ -13,14 +13,14 @@ from switchboard.accounts.models import Caller, system_caller
 from switchboard.accounts.service import get_workspace, update_workspace
 from switchboard.delivery import service
 from switchboard.delivery.errors import MessageUnderWayError
-from switchboard.delivery.models import Draft, InboundMessage
+from switchboard.delivery.models import InboundMessage
 from switchboard.kernel.db import Database, recorded_queries
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.events import SYSTEM
 from switchboard.people import service as people
 from switchboard.people.models import Sighting
 from tests.conftest import Urls, move_clock
-from tests.delivery.letters import make_contact
+from tests.delivery.letters import letter, make_contact
 from tests.delivery.sending import Outbox, event_kinds, load, outbox_rows, queue, states
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -35,10 +35,6 @@ async def move_to(database: Database, urls: Urls, hour: int, *, days: int = 0) -
     wanted = local.replace(hour=hour, minute=0, second=0, microsecond=0) + timedelta(days=days + 1)
     await move_clock(urls, f"{(wanted - now).total_seconds()} seconds")
     return wanted
-
-
-def letter(contact_id: UUID, subject: str = "Hello", **more: object) -> Draft:
-    return replace(Draft(purpose="marketing", contact_id=contact_id, subject=subject, text="Text"), **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture

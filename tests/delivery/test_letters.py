@@ -5,8 +5,6 @@ from email import message_from_bytes
 from email.policy import default
 from uuid import UUID
 
-import pytest
-
 from switchboard.accounts.models import Caller, Workspace, system_caller
 from switchboard.accounts.service import get_workspace
 from switchboard.delivery.channels.registry import build_channels
@@ -22,7 +20,6 @@ from switchboard.kernel.settings import load_settings
 from switchboard.routing import service as routing
 from switchboard.routing.models import RoutingSubject
 from tests.delivery.conftest import StartServer
-from tests.delivery.letters import make_contact
 from tests.delivery.sending import LETTERHEAD, SECRET, Outbox, queue, states
 
 ABOUT_A_LEAD = LetterDraft(
@@ -33,13 +30,6 @@ ABOUT_A_LEAD = LetterDraft(
     body="<mj-text>{{ owner.name | default: workspace.name }} from {{ source.name }}, {{ lead.fields.plan }}</mj-text>",
 )
 SMTP = {"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_SECURITY": "none", "APP_SECRET": "s" * 32}
-
-
-@pytest.fixture
-async def ann(database: Database, workspace_id: UUID) -> UUID:
-    async with database.transaction(workspace_id) as tx:
-        await tx.execute("UPDATE app.workspace SET quiet_start = '00:00', quiet_end = '00:00'")
-    return await make_contact(database, workspace_id, "ann@x.example")
 
 
 async def test_messages_reach_a_real_mail_server(

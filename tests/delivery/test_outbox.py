@@ -22,7 +22,7 @@ from switchboard.kernel.db import Database
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.queues import Tick
 from tests.conftest import Urls, move_clock
-from tests.delivery.letters import WELCOME, make_contact
+from tests.delivery.letters import WELCOME, letter, make_contact
 from tests.delivery.sending import (
     LETTERHEAD,
     HoldingChannel,
@@ -41,10 +41,6 @@ async def ann(database: Database, workspace_id: UUID) -> UUID:
     async with database.transaction(workspace_id) as tx:
         await tx.execute("UPDATE app.workspace SET quiet_start = '00:00', quiet_end = '00:00', cap_messages = 100")
     return await make_contact(database, workspace_id, "ann@x.example")
-
-
-def letter(contact_id: UUID, subject: str = "Hello", **more: object) -> Draft:
-    return replace(Draft(purpose="marketing", contact_id=contact_id, subject=subject, text="Text"), **more)  # type: ignore[arg-type]
 
 
 async def test_a_letter_goes_out_from_its_template_with_a_way_out(

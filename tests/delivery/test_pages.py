@@ -24,20 +24,13 @@ from switchboard.kernel.events import SYSTEM
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.secrets import load_app_secret
 from switchboard.people import service as people
-from tests.delivery.letters import WELCOME, make_contact
+from tests.delivery.letters import WELCOME
 from tests.delivery.sending import Outbox, event_kinds, load, queue, states
 from tests.pages import Browser, anonymous, signed_in
 
 FORM = {"name": "hello", "title": "Hello", "purpose": "marketing", "subject": "Hi {{ contact.first_name }}"}
 DEAR = "<mj-text>Dear {{ contact.name }}</mj-text>"
 BODY = "<mj-text>Hi {{ contact.first_name }} {{ unsubscribe_url }}</mj-text>"
-
-
-@pytest.fixture
-async def ann(database: Database, workspace_id: UUID) -> UUID:
-    async with database.transaction(workspace_id) as tx:
-        await tx.execute("UPDATE app.workspace SET quiet_start = '00:00', quiet_end = '00:00'")
-    return await make_contact(database, workspace_id, "ann@x.example")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,6 @@ HARD = Bounce("ann@x.example", "hard", "5.1.1", "550 no such user", None)
 
 
 @pytest.fixture
-async def ann(database: Database, workspace_id: UUID) -> UUID:
-    async with database.transaction(workspace_id) as tx:
-        await tx.execute("UPDATE app.workspace SET quiet_start = '00:00', quiet_end = '00:00'")
-    return await make_contact(database, workspace_id, "ann@x.example")
-
-
-@pytest.fixture
 async def sent_id(database: Database, workspace_id: UUID, ann: UUID) -> UUID:
     """A message that went out to the contact."""
     (message_id,) = await queue(

@@ -18,6 +18,7 @@ from switchboard.kernel.errors import ConfigurationError
 from switchboard.ops.ports import require_free_port
 from switchboard.ops.supervised import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Supervised, ending
 from switchboard.ops.supervision_plan import ChildPlan, Readiness, SupervisionPlan, write_plan
+from tests.processes import free_port
 
 LIMIT_SECONDS = 20.0
 
@@ -144,12 +145,6 @@ def launch(argv: Sequence[str], log: Path, *, pass_fds: Sequence[int] = ()) -> R
 def end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait(LIMIT_SECONDS)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_announces_only_when_the_server_answers(start: Callable[[SupervisionPlan], Running]) -> None:
