@@ -6,7 +6,6 @@ Opening is in `opening`, lists in `listing`, stages in `stages`; what flows do g
 from collections.abc import Sequence
 from uuid import UUID
 
-from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError, Problem
@@ -40,7 +39,6 @@ __all__ = [
 MOST_AT_ONCE = 200
 MOST_VALUE_MINOR = 10**15
 LONGEST_REASON = 200
-BY_HAND = "by hand"
 # The part of an id that is not its time.
 _WITHIN = (1 << 80) - 1
 
@@ -63,7 +61,7 @@ async def accept(tx: Tx, caller: Caller, lead_id: UUID) -> None:
     if not lead.is_open:
         raise ClosedError
     if caller.user_id is not None and lead.id not in await routing.find_assignments(tx, [lead.id]):
-        await changes.give(tx, caller.actor, [lead], user_id=caller.user_id, trigger=_by_hand(caller))
+        await changes.give(tx, caller.actor, [lead], user_id=caller.user_id, trigger=routing.by_hand(caller))
     await routing.accept(tx, caller, lead_id)
 
 
@@ -77,9 +75,9 @@ async def assign(
     leads = await _lock(tx, caller, lead_ids)
     if any(not lead.is_open for lead in leads):
         raise ClosedError
-    await _check_target(tx, user_id, rota_id)
+    await routing.check_target(tx, user_id=user_id, rota_id=rota_id)
     first = new_id()
-    await changes.give(tx, caller.actor, leads, user_id=user_id, rota_id=rota_id, trigger=_by_hand(caller))
+    await changes.give(tx, caller.actor, leads, user_id=user_id, rota_id=rota_id, trigger=routing.by_hand(caller))
     if user_id is not None and user_id == caller.user_id:
         for lead in leads:
             await routing.accept(tx, caller, lead.id)
@@ -152,18 +150,6 @@ async def _lock(tx: Tx, caller: Caller, lead_ids: Sequence[UUID]) -> list[Lead]:
     return [found[lead_id] for lead_id in wanted]
 
 
-async def _check_target(tx: Tx, user_id: UUID | None, rota_id: UUID | None) -> None:
-    problem = ""
-    if (user_id is None) == (rota_id is None):
-        problem = "choose a member or a rota"
-    elif user_id is not None and user_id not in {member.user_id for member in await accounts.list_members(tx)}:
-        problem = "there is no such member; choose one of the list"
-    elif rota_id is not None and rota_id not in {rota.id for rota in await routing.list_rotas(tx)}:
-        problem = "there is no such rota; choose one of the list"
-    if problem:
-        raise InvalidError("It cannot be assigned like this.", problems=[Problem("target", problem)])
-
-
 def _check_value(value_minor: int | None, currency: str | None) -> None:
     if (value_minor is None) != (currency is None):
         raise InvalidError("A value needs a currency.", problems=[Problem("currency", "expected three letters: EUR")])
@@ -171,10 +157,6 @@ def _check_value(value_minor: int | None, currency: str | None) -> None:
         raise InvalidError("That value cannot be.", problems=[Problem("value", "expected a number from 0 on")])
     if currency is not None and not (len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise InvalidError("That is no currency.", problems=[Problem("currency", "expected three letters: EUR")])
-
-
-def _by_hand(caller: Caller) -> str:
-    return f"{BY_HAND}, by {caller.name}"
 
 
 def _reversal(changed: Sequence[Event]) -> Reversal | None:

@@ -20,7 +20,6 @@ from switchboard.routing.rosters import load_colleagues, name_of
 from switchboard.routing.rules import match_rule
 
 MOST_DECISIONS = 50
-BY_HAND = "by hand"
 
 
 async def route(tx: Tx, subjects: Sequence[RoutingSubject], *, trigger: str) -> list[Outcome]:
@@ -90,23 +89,22 @@ async def assign(
     return await place(tx, requests, actor=actor)
 
 
-async def reassign(
-    tx: Tx, caller: Caller, subject_id: UUID, *, rota_id: UUID | None = None, user_id: UUID | None = None
-) -> Outcome:
-    """Give one subject to a colleague or a rota's next by hand; raises AssignmentNotFoundError, InvalidError."""
-    caller.require("agent")
-    await _access(tx, subject_id)
-    if user_id is not None and user_id not in await load_colleagues(tx):
-        raise _no_such_target("there is no such member; choose one of the list")
-    if rota_id is not None and rota_id not in await repository_rotas.find_rotas(tx, [rota_id]):
-        raise _no_such_target("there is no such rota; choose one of the list")
-    if (rota_id is None) == (user_id is None):
-        raise _no_such_target("choose a rota or a member")
-    trigger = f"{BY_HAND}, by {caller.name}"
-    outcomes = await assign(
-        tx, [subject_id], rota_id=rota_id, user_id=user_id, accept_within=None, trigger=trigger, actor=caller.actor
-    )
-    return outcomes[0]
+async def check_target(tx: Tx, *, user_id: UUID | None, rota_id: UUID | None) -> None:
+    """Raise InvalidError unless a person chose either a member or a rota, and one that is there."""
+    problem = ""
+    if (user_id is None) == (rota_id is None):
+        problem = "choose a member or a rota"
+    elif user_id is not None and user_id not in await load_colleagues(tx):
+        problem = "there is no such member; choose one of the list"
+    elif rota_id is not None and rota_id not in await repository_rotas.find_rotas(tx, [rota_id]):
+        problem = "there is no such rota; choose one of the list"
+    if problem:
+        raise InvalidError("It cannot be assigned like this.", problems=[Problem("target", problem)])
+
+
+def by_hand(caller: Caller) -> str:
+    """The trigger of what a person does, as decisions name it."""
+    return f"by hand, by {caller.name}"
 
 
 async def hand_on(tx: Tx, subject_ids: Sequence[UUID], *, trigger: str) -> list[Outcome]:
@@ -252,7 +250,3 @@ def _unchanged(assignment: Assignment) -> Outcome:
         rota_id=assignment.rota_id,
         accept_by=assignment.accept_by,
     )
-
-
-def _no_such_target(message: str) -> InvalidError:
-    return InvalidError("It cannot be assigned like this.", problems=[Problem("target", message)])

@@ -190,7 +190,7 @@ async def test_whoever_gets_it_by_hand_has_as_long_to_accept(
     lead_id = await begin(database, workspace_id)
     await move_clock(urls, "4 minutes")
     async with database.transaction(workspace_id) as tx:
-        await routing.reassign(tx, boss, lead_id, user_id=boss.user_id)
+        await routing.assign(tx, [lead_id], user_id=boss.user_id, accept_within=None, trigger=routing.by_hand(boss))
     await settle(database)
     await move_clock(urls, "8 minutes")
     await settle(database)

@@ -172,20 +172,16 @@ async def test_accepting_belongs_to_the_quicker_one(
 
 
 @pytest.mark.usefixtures("rota_id")
-async def test_a_viewer_and_a_stranger_can_neither_accept_nor_assign(
+async def test_a_viewer_and_a_stranger_cannot_accept(
     database: Database, team: list[Caller], viewer: Caller, stranger: Caller
 ) -> None:
     [outcome] = await route_some(database, viewer.workspace_id, 1)
     async with database.transaction(viewer.workspace_id) as tx:
         with pytest.raises(RoleForbidsError):
             await service.accept(tx, viewer, outcome.subject_id)
-        with pytest.raises(RoleForbidsError):
-            await service.reassign(tx, viewer, outcome.subject_id, user_id=viewer.user_id)
     async with database.transaction(stranger.workspace_id) as tx:
         with pytest.raises(AssignmentNotFoundError):
             await service.accept(tx, stranger, outcome.subject_id)
-        with pytest.raises(AssignmentNotFoundError):
-            await service.reassign(tx, stranger, outcome.subject_id, user_id=stranger.user_id)
         assert await service.find_assignments(tx, [outcome.subject_id]) == {}
         assert await service.list_decisions(tx, outcome.subject_id) == []
     async with database.transaction(viewer.workspace_id) as tx:
@@ -193,17 +189,33 @@ async def test_a_viewer_and_a_stranger_can_neither_accept_nor_assign(
     assert (assignment.owner_id, assignment.state) == (team[0].user_id, "offered")
 
 
-async def test_a_colleague_reassigns_by_hand(
+async def test_a_colleague_assigns_it_anew_by_hand(
     database: Database, workspace_id: UUID, rota_id: UUID, team: list[Caller]
 ) -> None:
     [outcome] = await route_some(database, workspace_id, 1)
     async with database.transaction(workspace_id) as tx:
-        after = await service.reassign(tx, team[1], outcome.subject_id, user_id=user_of(team[2]))
+        after = await service.assign(
+            tx,
+            [outcome.subject_id],
+            user_id=user_of(team[2]),
+            accept_within=None,
+            trigger=service.by_hand(team[1]),
+            actor=team[1].actor,
+        )
         newest = (await service.list_decisions(tx, outcome.subject_id))[0]
-        with pytest.raises(InvalidError):
-            await service.reassign(tx, team[1], outcome.subject_id, user_id=new_id())
-    assert names_of(team, [after]) == ["Cleo"]
+    assert names_of(team, after) == ["Cleo"]
     assert newest.trigger == "by hand, by Ben"
+
+
+async def test_a_target_is_a_member_or_a_rota_that_is_there(
+    database: Database, workspace_id: UUID, rota_id: UUID, team: list[Caller]
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await service.check_target(tx, user_id=user_of(team[0]), rota_id=None)
+        await service.check_target(tx, user_id=None, rota_id=rota_id)
+        for user, rota in ((None, None), (user_of(team[0]), rota_id), (new_id(), None), (None, new_id())):
+            with pytest.raises(InvalidError, match="cannot be assigned like this"):
+                await service.check_target(tx, user_id=user, rota_id=rota)
 
 
 async def test_what_is_released_frees_its_place_and_cannot_be_accepted(
