@@ -84,7 +84,7 @@ def see_how_it_ended(shown: Window) -> None:
     shown.turn_to("Flows")
     page.get_by_role("link", name="First answer").click()
     page.get_by_role("link", name="Wait 1d").click()
-    expect(page.locator("#people")).to_contain_text("message.replied")
+    expect(page.locator("#people")).to_contain_text("because they answered")
 
 
 def check_thread(reply: Delivered, earlier: list[str]) -> None:

@@ -123,7 +123,7 @@ def test_one_click_in_a_mail_program_ends_all_letters(
         shown.open(path)
         timeline = shown.page.locator("#lead-tab-timeline")
         expect(timeline).to_contain_text("ended all marketing to this contact")
-        expect(timeline).to_contain_text("dropped a message")
+        expect(timeline).to_contain_text("dropped the letter welcome_question: unsubscribed")
         shown.keep_picture("unsubscribe-1-lead")
     assert [sent.message["Subject"] for sent in mail.mails if "dorothy@crystals.example" in sent.recipients] == [
         letter.message["Subject"]
