@@ -60,7 +60,7 @@ async def list_mails(visit: Visit) -> Response:
 
 
 async def show_mail(visit: Visit) -> Response:
-    """One mail."""
+    """One mail as a mail program would show it, with a form to answer it as its recipient."""
     mail = await mailbox.access_mail(visit.tx, visit.caller, path_id(visit.request))
     opened = mailbox.open_mail(mail.raw)
     view = visit.query("view")
