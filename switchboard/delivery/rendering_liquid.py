@@ -40,9 +40,9 @@ def parse_markup(source: str, *, field: str = "body", strict: bool = False) -> B
     return _parse(_STRICT_MARKUP if strict else _MARKUP, source, field)
 
 
-def parse_plain(source: str, *, field: str = "text", strict: bool = False) -> BoundTemplate:
+def parse_plain(source: str, *, field: str = "text") -> BoundTemplate:
     """Parse Liquid whose values go out as they are; raises `TemplateError`."""
-    return _parse(_STRICT_PLAIN if strict else _PLAIN, source, field)
+    return _parse(_PLAIN, source, field)
 
 
 def render_bounded(template: BoundTemplate, variables: Mapping[str, object], *, field: str = "body") -> str:
@@ -175,4 +175,3 @@ def _parse(environment: Environment, source: str, field: str) -> BoundTemplate:
 _MARKUP = BoundedEnvironment(autoescape=True)
 _PLAIN = BoundedEnvironment()
 _STRICT_MARKUP = BoundedEnvironment(autoescape=True, undefined=StrictDefaultUndefined)
-_STRICT_PLAIN = BoundedEnvironment(undefined=StrictDefaultUndefined)

@@ -64,11 +64,11 @@ async def is_suppressed(tx: Tx, kind: str, value: str) -> bool:
 
 
 async def list_suppressed(
-    tx: Tx, caller: Caller, *, search: str = "", before: tuple[datetime, str] | None = None, limit: int = PAGE_ROWS
+    tx: Tx, caller: Caller, *, search: str = "", before: tuple[datetime, str] | None = None
 ) -> list[SuppressedAddress]:
-    """The list, newest first, after the row with the time and address `before`."""
+    """A page of the list, newest first, after the row with the time and address `before`."""
     caller.require("viewer")
-    return await repository_suppressions.list_suppressions(tx, search=search.lower(), before=before, limit=limit)
+    return await repository_suppressions.list_suppressions(tx, search=search.lower(), before=before, limit=PAGE_ROWS)
 
 
 async def record_bounce(tx: Tx, bounce: Bounce) -> Message | None:

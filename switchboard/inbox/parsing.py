@@ -82,11 +82,6 @@ class ParsedEmail:
     bounces: tuple[Bounce, ...] = ()
     left_out: int = 0
 
-    @property
-    def is_bounce(self) -> bool:
-        """Whether it reports mail that came back, or a complaint."""
-        return bool(self.bounces)
-
 
 def parse_email(raw: bytes) -> ParsedEmail:
     """Read one mail of at most 25 MB; raises `TooLargeError` above that and nothing else."""

@@ -31,13 +31,10 @@ FIGURES_OF = timedelta(hours=24)
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*")
 
 
-async def create_source(
-    tx: Tx, caller: Caller, *, name: str, format_name: str, mapping: Mapping[str, object] | None = None
-) -> Source:
+async def create_source(tx: Tx, caller: Caller, *, name: str, format_name: str) -> Source:
     """Add a source with an address of its own; raises InvalidError, SourceNameTakenError."""
     caller.require("admin")
     get_format(format_name)
-    FieldMapping.from_json(dict(mapping or {}))
     now = await tx.now()
     source = Source(
         id=new_id(),
@@ -46,7 +43,7 @@ async def create_source(
         format=format_name,
         token=secrets.token_urlsafe(TOKEN_BYTES),
         signing_secret=None,
-        mapping=dict(mapping or {}),
+        mapping={},
         mapping_version=1,
         settings={},
         created_at=now,

@@ -6,7 +6,6 @@ These functions act for whoever is named, a flow too; `service` checks what a pe
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from uuid import UUID
 
 import psycopg
@@ -156,7 +155,6 @@ async def give(
     user_id: UUID | None = None,
     rota_id: UUID | None = None,
     trigger: str,
-    accept_within: timedelta | None = None,
 ) -> None:
     """Give locked leads to one member or to the next ones of a rota."""
     await routing.assign(
@@ -164,7 +162,7 @@ async def give(
         sorted(lead.id for lead in leads),
         user_id=user_id,
         rota_id=rota_id,
-        accept_within=accept_within,
+        accept_within=None,
         trigger=trigger,
         actor=actor,
         contact_ids={lead.id: lead.contact_id for lead in leads},

@@ -14,7 +14,7 @@ from switchboard.people import service as people
 from switchboard.people.models import Contact
 from switchboard.people.timeline import TimelineItem, list_timeline
 from switchboard.routing import service as routing
-from switchboard.routing.models import Assignment, Decision, Rota
+from switchboard.routing.models import Decision, Rota
 
 TIMELINE_ROWS = 40
 TABS = {"timeline": "Timeline", "talk": "Talk", "why": "Why", "data": "Data", "payloads": "Payloads"}
@@ -50,7 +50,6 @@ class LeadItem:
     stage_shape: str = field(metadata={"help": "The mark before the stage."})
     owner_name: str = field(metadata={"help": "Who has it, or empty."})
     source_name: str = field(metadata={"help": "Where it came from, or empty."})
-    assignment: Assignment | None = field(metadata={"help": "How routing has it; none when it never went there."})
     clock: datetime | None = field(metadata={"help": "The next escalation."})
     is_offer: bool = field(metadata={"help": "Whether the clock counts to the end of an offer, not to the answer."})
     tab: str = field(metadata={"help": "Key of the open section."})
@@ -80,7 +79,6 @@ async def load_item(visit: Visit, lead_id: UUID, names: Names, base: str) -> Lea
         stage_shape=stage.mark if stage else "quiet",
         owner_name=_owner_name(lead, names),
         source_name=names.sources[lead.source_id].name if lead.source_id in names.sources else "",
-        assignment=assignment,
         clock=clock,
         is_offer=lead.accepted_at is None and assignment is not None and clock == assignment.accept_by,
         tab=tab,

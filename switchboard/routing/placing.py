@@ -134,17 +134,15 @@ async def place(
     return outcomes
 
 
-async def open_table(
-    tx: Tx, requests: Sequence[Request], colleagues: Colleagues | None = None, *, is_locked: bool = True
-) -> Table:
-    """The rosters that these requests ask for, locked until the transaction ends unless told otherwise."""
+async def open_table(tx: Tx, requests: Sequence[Request], colleagues: Colleagues | None = None) -> Table:
+    """The rosters that these requests ask for, locked until the transaction ends."""
     colleagues = colleagues if colleagues is not None else await load_colleagues(tx)
     batch = Batch(
         contact_ids=sorted({request.contact_id for request in requests if request.contact_id}),
         subject_ids=[request.subject_id for request in requests],
     )
     rota_ids = sorted({request.rota_id for request in requests if request.rota_id and not request.user_id})
-    rosters = await open_rosters(tx, rota_ids, colleagues, batch, is_locked=is_locked)
+    rosters = await open_rosters(tx, rota_ids, colleagues, batch)
     return Table(rosters, colleagues, (await accounts.get_workspace(tx)).supervisor_id)
 
 

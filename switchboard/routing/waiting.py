@@ -37,9 +37,9 @@ class WaitingLoop:
             return await serve_waiting(tx, rota_id)
 
 
-async def serve_waiting(tx: Tx, rota_id: UUID, limit: int = BATCH) -> int:
+async def serve_waiting(tx: Tx, rota_id: UUID) -> int:
     """Give the oldest that wait for a rota to whoever is available; returns how many were given away."""
-    places = await _count_free(tx, rota_id, limit)
+    places = await _count_free(tx, rota_id, BATCH)
     if places == 0:
         return 0
     oldest = await _lock_oldest(tx, rota_id, places)
