@@ -8,10 +8,11 @@ import psycopg
 
 from switchboard.delivery import repository, repository_outbox
 from switchboard.delivery.models import TROUBLED
-from switchboard.kernel.db import Database, Tx, recorded_queries
+from switchboard.kernel.db import Database, recorded_queries
 from switchboard.kernel.ids import new_id
 from tests.conftest import Urls
 from tests.delivery.sending import Outbox
+from tests.plans import explain
 
 
 async def fill(database: Database, workspace_id: UUID, urls: Urls) -> None:
@@ -45,11 +46,6 @@ async def fill(database: Database, workspace_id: UUID, urls: Urls) -> None:
     await asyncio.to_thread(analyse)
 
 
-async def plan(tx: Tx, statement: str, params: object) -> str:
-    rows = await tx.fetch_tuples(f"EXPLAIN {statement}", params)  # type: ignore[arg-type]
-    return "\n".join(row[0] for row in rows)
-
-
 async def test_claiming_walks_one_range_of_the_due_index_a_lane(
     database: Database, workspace_id: UUID, urls: Urls
 ) -> None:
@@ -58,7 +54,7 @@ async def test_claiming_walks_one_range_of_the_due_index_a_lane(
         with recorded_queries() as statements:
             claimed = await repository_outbox.claim(tx, ["email"], slots=200, slots_for_flows=200)
         params = {"channels": ["email"], "slots": 200, "flows": 200}
-        explained = await plan(tx, statements[0], params)
+        explained = await explain(tx, statements[0], params)
     assert len(claimed) == 10
     assert explained.count("Index Scan using outbox_due on outbox") == 4
     assert "Seq Scan" not in explained
@@ -69,7 +65,7 @@ async def test_the_reaper_looks_only_at_what_is_taken(database: Database, worksp
     async with database.queue_loop() as tx:
         with recorded_queries() as statements:
             assert await repository_outbox.claim_expired(tx, 500) == []
-        explained = await plan(tx, statements[0], (500,))
+        explained = await explain(tx, statements[0], (500,))
     assert "outbox_leased" in explained
     assert "Seq Scan" not in explained
 
@@ -84,9 +80,16 @@ async def test_the_cap_and_the_list_of_troubles_find_their_rows(
         with recorded_queries() as statements:
             assert await repository.find_cap_times(tx, contacts, window) == []
             assert len(await repository.list_troubles(tx, TROUBLED, limit=50)) == 50
-        cap = await plan(tx, statements[0], {"workspace": workspace_id, "contacts": contacts, "window": window})
-        wanted = {"workspace": workspace_id, "states": list(TROUBLED), "before": None, "reason": "", "limit": 50}
-        troubles = await plan(tx, statements[1], wanted)
+        cap = await explain(tx, statements[0], {"workspace": workspace_id, "contacts": contacts, "window": window})
+        wanted = {
+            "workspace": workspace_id,
+            "states": list(TROUBLED),
+            "before": None,
+            "reason": "",
+            "unseen": False,
+            "limit": 50,
+        }
+        troubles = await explain(tx, statements[1], wanted)
     # Both indexes hold a contact's messages in order of time; which one is cheaper the statistics decide.
     assert "message_sent_to" in cap or "message_by_contact" in cap
     assert "message_under_way" in cap

@@ -10,6 +10,7 @@ from switchboard.flows.models import Tally
 from switchboard.kernel.db import Database, Tx, recorded_queries
 from switchboard.kernel.ids import new_id
 from tests.flows.world import save_active
+from tests.plans import explain
 
 FLOW = """
 flow: bulk
@@ -36,17 +37,12 @@ async def fill(tx: Tx) -> UUID:
     return flow.id
 
 
-async def plan(tx: Tx, statement: str, params: object) -> str:
-    rows = await tx.fetch_tuples(f"EXPLAIN {statement}", params)  # type: ignore[arg-type]
-    return "\n".join(row[0] for row in rows)
-
-
 async def test_claiming_walks_the_due_index_and_nothing_else(database: Database, workspace_id: UUID) -> None:
     async with database.transaction(workspace_id) as tx:
         await fill(tx)
         with recorded_queries() as statements:
             assert len(await repository_runs.claim_due(tx, 500)) == 10
-        explained = await plan(tx, statements[0], (500,))
+        explained = await explain(tx, statements[0], (500,))
     assert "Index Scan using run_due on run" in explained
     assert "Seq Scan" not in explained
 
@@ -58,7 +54,7 @@ async def test_an_event_finds_its_runs_by_subject_and_contact(database: Database
         leads, contacts = [uuid4() for _ in range(ids)], [uuid4() for _ in range(ids)]
         with recorded_queries() as statements:
             assert await repository_runs.find_about(tx, leads, contacts) == []
-        explained = await plan(tx, statements[0], {"workspace": workspace_id, "leads": leads, "contacts": contacts})
+        explained = await explain(tx, statements[0], {"workspace": workspace_id, "leads": leads, "contacts": contacts})
     assert "run_by_subject" in explained
     assert "run_by_contact" in explained
     assert "Seq Scan" not in explained
@@ -79,7 +75,7 @@ async def test_a_steps_people_are_counted_and_listed_by_the_step_index(database:
             "after": first[-1].id,
             "limit": 50,
         }
-        explained = await plan(tx, statements[1], given)
+        explained = await explain(tx, statements[1], given)
     assert len({run.id for run in (*first, *second)}) == 100
     assert "run_by_step" in explained
     assert "Sort" not in explained

@@ -2,34 +2,22 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import tuple_row
 
 from switchboard.accounts.models import system_caller
 from switchboard.intake import repository, repository_signals, service
 from switchboard.intake.models import Source
 from switchboard.intake.repository_signals import Bounds
-from switchboard.kernel.db import Database, Params, Tx
+from switchboard.kernel.db import Database, Tx
 from tests.conftest import Urls
 from tests.intake.conftest import make_source
+from tests.plans import ExplainingTx
 
 ROWS = 40_000
 # A whole scan of a partition that holds anything; of an empty one it costs nothing.
 FILLED_SCAN = re.compile(r"Seq Scan on signal\S* \S+ +\(cost=0\.00\.\.(?!0\.00)")
-
-
-class _Explained(Tx):
-    """Collects the plan of each statement beside running it."""
-
-    plans: list[str]
-
-    async def _run(self, sql: str, params: Params, row_factory: Callable[..., Any]) -> psycopg.AsyncCursor[Any]:
-        rows = await super()._run(f"EXPLAIN {sql}", params, tuple_row)
-        self.plans.append("\n".join(row[0] for row in await rows.fetchall()))
-        return await super()._run(sql, params, row_factory)
 
 
 def _fill(urls: Urls, source: Source, other: Source) -> None:
@@ -61,12 +49,6 @@ def _fill(urls: Urls, source: Source, other: Source) -> None:
         connection.execute("ANALYZE app.signal, app.signal_outcome, app.signal_due")
 
 
-def _explained(tx: Tx) -> _Explained:
-    explained = _Explained(tx.connection, tx.hub, tx.workspace_id)
-    explained.plans = []
-    return explained
-
-
 @pytest.fixture
 async def two_sources(database: Database, source: Source, urls: Urls) -> Source:
     _fill(urls, source, await make_source(database, source.workspace_id, "Other"))
@@ -75,8 +57,7 @@ async def two_sources(database: Database, source: Source, urls: Urls) -> Source:
 
 async def test_claiming_walks_the_due_rows_in_order(database: Database, two_sources: Source) -> None:
     async with database.queue_loop() as tx:
-        explained = _Explained(tx.connection, tx.hub, two_sources.workspace_id)
-        explained.plans = []
+        explained = ExplainingTx(tx, two_sources.workspace_id)
         assert len(await repository.claim_due(explained, 300)) == 300
     assert "signal_due_order" in explained.plans[0]
     assert "Sort" not in explained.plans[0]
@@ -94,7 +75,7 @@ async def test_the_log_walks_the_signals_of_its_source(
     database: Database, two_sources: Source, read: Callable[[Tx, Source], Awaitable[object]]
 ) -> None:
     async with database.transaction(two_sources.workspace_id) as tx:
-        explained = _explained(tx)
+        explained = ExplainingTx(tx, two_sources.workspace_id)
         await read(explained, two_sources)
     plan = explained.plans[-1]
     assert "source_id_id" in plan
@@ -103,7 +84,7 @@ async def test_the_log_walks_the_signals_of_its_source(
 
 async def test_failures_are_found_by_their_own_index(database: Database, two_sources: Source) -> None:
     async with database.transaction(two_sources.workspace_id) as tx:
-        explained = _explained(tx)
+        explained = ExplainingTx(tx, two_sources.workspace_id)
         found = await repository_signals.list_failed_signals(explained, two_sources.id, two_sources.created_at, 50)
     # Whatever failed waits to run again already.
     assert found == []
@@ -115,6 +96,6 @@ async def test_sources_are_listed_with_the_same_number_of_queries_however_many(
 ) -> None:
     caller = system_caller(two_sources.workspace_id)
     async with database.transaction(two_sources.workspace_id) as tx:
-        explained = _explained(tx)
+        explained = ExplainingTx(tx, two_sources.workspace_id)
         await service.find_figures(explained, await service.list_sources(explained, caller))
     assert len(explained.plans) == 3

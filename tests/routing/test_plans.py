@@ -1,16 +1,16 @@
 """The statements on the path of a lead use their indexes, whatever the tables grow to."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from switchboard.kernel.db import Database, Params, Tx
+from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
 from switchboard.routing import repository, repository_rotas
 from tests.conftest import Urls
+from tests.plans import ExplainingTx
 
 Query = Callable[[Tx, UUID], Awaitable[object]]
 
@@ -30,17 +30,6 @@ QUERIES: dict[str, tuple[Query, str]] = {
     "move_contact": (lambda tx, id_: repository.move_contact(tx, id_, id_), "assignment_by_contact"),
     "lock_members": (lambda tx, id_: repository_rotas.lock_members(tx, [id_]), "rota_member_by_user"),
 }
-
-
-class ExplainingTx(Tx):
-    """Keeps the plan of each statement that a repository runs in it."""
-
-    plans: list[str]
-
-    async def _run(self, sql: str, params: Params, row_factory: Callable[..., Any]) -> psycopg.AsyncCursor[Any]:
-        cursor = await self.connection.execute(b"EXPLAIN " + sql.encode(), params or None)
-        self.plans.append("\n".join(row[0] for row in await cursor.fetchall()))
-        return await super()._run(sql, params, row_factory)
 
 
 @pytest.fixture
@@ -86,8 +75,7 @@ async def test_every_statement_of_the_path_finds_its_rows_by_index(
 ) -> None:
     for name, (query, index) in QUERIES.items():
         async with database.transaction(workspace_id) as tx:
-            explaining = ExplainingTx(tx.connection, tx.hub, workspace_id)
-            explaining.plans = []
+            explaining = ExplainingTx(tx, workspace_id)
             await query(explaining, new_id())
             [plan] = explaining.plans
         assert index in plan, f"{name}:\n{plan}"
@@ -98,8 +86,7 @@ async def test_the_loop_across_workspaces_skips_along_the_index(
     database: Database, workspace_id: UUID, many_assignments: None
 ) -> None:
     async with database.queue_loop() as tx:
-        explaining = ExplainingTx(tx.connection, tx.hub, workspace_id)
-        explaining.plans = []
+        explaining = ExplainingTx(tx, workspace_id)
         found = await repository.list_waiting_rotas(explaining)
         [plan] = explaining.plans
     assert len(found) == 4

@@ -1,0 +1,29 @@
+"""How Postgres means to answer statements, beside running them."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from switchboard.kernel.db import Params, Tx
+
+
+class ExplainingTx(Tx):
+    """Runs in the transaction `tx`, and keeps the plan of each statement that is run through it."""
+
+    def __init__(self, tx: Tx, workspace_id: UUID) -> None:
+        super().__init__(tx.connection, tx.hub, workspace_id)
+        self.plans: list[str] = []
+
+    async def _run(self, sql: str, params: Params, row_factory: Callable[..., Any]) -> psycopg.AsyncCursor[Any]:
+        explained = await super()._run(f"EXPLAIN {sql}", params, tuple_row)
+        self.plans.append("\n".join(row[0] for row in await explained.fetchall()))
+        return await super()._run(sql, params, row_factory)
+
+
+async def explain(tx: Tx, statement: str, params: object) -> str:
+    """The plan of a statement that a test has seen being run."""
+    rows = await tx.fetch_tuples(f"EXPLAIN {statement}", params)  # type: ignore[arg-type]
+    return "\n".join(row[0] for row in rows)
