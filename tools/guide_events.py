@@ -69,6 +69,7 @@ MEANINGS: Mapping[str, str] = {
     "message.queued": "A message waits to be sent.",
     "message.received": "A message came in.",
     "message.replied": "A contact wrote, and a person did the writing.",
+    "message.seen": "A person took note of a message that did not go out.",
     "message.sent": "The provider took a message.",
     "note.added": "A member wrote a note on a contact.",
     "rota.archived": "A rota is out of use.",

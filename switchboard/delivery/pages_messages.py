@@ -15,7 +15,7 @@ from switchboard.delivery import service
 from switchboard.delivery.models import TROUBLED, Attempt, ChannelBreak, Message, State, Trouble, TroubleCount
 from switchboard.delivery.wording import OUTCOME_WORDS, REASON_WORDS, STATE_WORDS, Words
 from switchboard.kernel.db import Tx
-from switchboard.kernel.http import path_id
+from switchboard.kernel.http import own_path, path_id
 from switchboard.kernel.ids import find_id
 from switchboard.people import service as people
 from switchboard.people.models import Contact
@@ -113,6 +113,14 @@ async def send_again(visit: Visit) -> Response:
     return visit.done(f"/messages/{message_id}", "It goes out again, if nothing stands against it now.")
 
 
+async def see(visit: Visit) -> Response:
+    """Take note of a message that did not go out."""
+    await service.see(visit.tx, visit.caller, path_id(visit.request))
+    return visit.done(
+        own_path(visit.form.text("back"), otherwise="/messages"), "Seen. It is still listed under Messages."
+    )
+
+
 async def send_anyway(visit: Visit) -> Response:
     """Send an answer that is held because its recipient opted out, on the word of whoever asks for it."""
     message_id = path_id(visit.request)
@@ -140,5 +148,6 @@ routes = [
     Route("/messages", page(list_messages), methods=["GET"]),
     Route("/messages/{id}", page(show_message), methods=["GET"]),
     Route("/messages/{id}/again", action(send_again), methods=["POST"]),
+    Route("/messages/{id}/seen", action(see), methods=["POST"]),
     Route("/messages/{id}/anyway", action(send_anyway), methods=["POST"]),
 ]

@@ -158,7 +158,7 @@ async def release(tx: Tx, message_id: UUID, sent_anyway_by: UUID | None) -> None
     await tx.execute(
         """
         UPDATE app.message SET state = 'queued', reason = NULL, detail = NULL, stop_reason = NULL, not_after = NULL,
-            sent_at = NULL, sent_anyway_by = %s
+            sent_at = NULL, seen_at = NULL, sent_anyway_by = %s
         WHERE id = %s AND workspace_id = %s
         """,
         (sent_anyway_by, message_id, tx.workspace_id),
@@ -187,9 +187,15 @@ async def set_contact(tx: Tx, message_ids: Sequence[UUID], contact_id: UUID) -> 
 
 
 async def list_troubles(
-    tx: Tx, states: Sequence[str], *, reason: str = "", before: UUID | None = None, limit: int
+    tx: Tx,
+    states: Sequence[str],
+    *,
+    reason: str = "",
+    before: UUID | None = None,
+    limit: int,
+    is_unseen: bool = False,
 ) -> list[Trouble]:
-    """Messages in these states, newest first; of one reason only, where it is named."""
+    """Messages in these states, newest first; of one reason, or of those nobody took note of, where that is asked."""
     # Walks the partial index message_troubled, one range a state.
     return await tx.fetch_all(
         Trouble,
@@ -203,13 +209,31 @@ async def list_troubles(
               AND state IN ('held', 'dropped', 'failed', 'in_doubt', 'bounced')
               AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
               AND (%(reason)s = '' OR reason = %(reason)s)
+              AND (NOT %(unseen)s OR seen_at IS NULL)
             ORDER BY id DESC LIMIT %(limit)s
         ) AS m
         LEFT JOIN app.template t ON t.id = m.template_id
         ORDER BY m.id DESC LIMIT %(limit)s
         """,
-        {"workspace": tx.workspace_id, "states": list(states), "before": before, "reason": reason, "limit": limit},
+        {
+            "workspace": tx.workspace_id,
+            "states": list(states),
+            "before": before,
+            "reason": reason,
+            "limit": limit,
+            "unseen": is_unseen,
+        },
     )
+
+
+async def mark_seen(tx: Tx, message_id: UUID) -> bool:
+    """Note that a person knows of it; whether nobody did before."""
+    # By primary key.
+    changed = await tx.execute(
+        "UPDATE app.message SET seen_at = app.now() WHERE id = %s AND workspace_id = %s AND seen_at IS NULL",
+        (message_id, tx.workspace_id),
+    )
+    return changed == 1
 
 
 async def count_troubles(tx: Tx, oldest_id: UUID) -> list[TroubleCount]:

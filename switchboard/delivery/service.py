@@ -138,9 +138,23 @@ async def list_troubles(
     reason: str = "",
     before: UUID | None = None,
     limit: int = PAGE_ROWS,
+    is_unseen: bool = False,
 ) -> list[Trouble]:
-    """Messages that did not simply go out, newest first; for the home page and the list of messages."""
-    return await repository.list_troubles(tx, states, reason=reason, before=before, limit=limit)
+    """Messages that did not simply go out, newest first; with `is_unseen` only those that nobody took note of."""
+    return await repository.list_troubles(tx, states, reason=reason, before=before, limit=limit, is_unseen=is_unseen)
+
+
+async def see(tx: Tx, caller: Caller, message_id: UUID) -> None:
+    """Take note of a message that did not go out, so that nobody is asked to look again.
+
+    Raises MessageNotFoundError, MessageUnderWayError when it is not in trouble.
+    """
+    caller.require("agent")
+    message = await access_message(tx, caller, message_id)
+    if message.state not in TROUBLED:
+        raise MessageUnderWayError
+    if await repository.mark_seen(tx, message_id):
+        await events.append(tx, [replace(message_event("message.seen", message), actor=caller.actor)])
 
 
 async def count_troubles(tx: Tx) -> list[TroubleCount]:

@@ -39,6 +39,7 @@ class Trouble:
     text: str = field(metadata={"help": "What is wrong."})
     detail: str = field(metadata={"help": "Why, or since when."})
     href: str = field(metadata={"help": "Where to look, or empty."})
+    seen_action: str = field(default="", metadata={"help": "Where a person says that they know of it, or empty."})
     at: datetime | None = field(default=None, metadata={"help": "When it happened, where that is known."})
 
 
@@ -76,7 +77,8 @@ async def show_home(visit: Visit) -> Response:
     names = await listing.load_names(tx)
     unanswered = await listing.list_unanswered(tx, caller, names, ROWS)
     overdue = await inbox.list_overdue(tx, MOST_OVERDUE)
-    waiting = await numbers.count_overdue(tx) + len(overdue)
+    # Somebody whose lead and whose conversation are both late is one person.
+    waiting = len(await numbers.find_overdue_contacts(tx) | {found.conversation.contact_id for found in overdue})
     runs = await flows.list_failed_runs(tx, caller, limit=ROWS)
     sends = [*await _failed_sends(visit, now), *_failed_runs(runs, now)]
     parts, is_fresh = await _parts(visit, now)
@@ -126,10 +128,12 @@ async def _parts(visit: Visit, now: datetime) -> tuple[list[Trouble], bool]:
         href = f"/sources/{source.id}"
         if found.failed_count:
             text = f"{source.name} sends what cannot be read"
-            troubles.append(Trouble(f"failed-{source.id}", text, f"{found.failed_count} today", href, found.last_at))
+            troubles.append(
+                Trouble(f"failed-{source.id}", text, f"{found.failed_count:,} today", href, at=found.last_at)
+            )
         elif found.last_at is not None and QUIET_AFTER < now - found.last_at < FORGOTTEN_AFTER:
             text = f"{source.name} has gone quiet"
-            troubles.append(Trouble(f"quiet-{source.id}", text, "last signal", href, found.last_at))
+            troubles.append(Trouble(f"quiet-{source.id}", text, "last signal", href, at=found.last_at))
     is_fresh = all(found.last_at is None for found in figures.values())
     return [*queues, *troubles], is_fresh
 
@@ -138,17 +142,22 @@ async def _failed_sends(visit: Visit, now: datetime) -> list[Trouble]:
     """Channels that do not send, then what was given up or is in doubt, of the last days."""
     stops = [
         Trouble(
-            f"channel-{stop.channel}", f"Nothing goes out by {stop.channel}", stop.detail, "/mailbox", stop.began_at
+            f"channel-{stop.channel}",
+            f"Nothing goes out by {stop.channel}",
+            stop.detail,
+            "/mailbox",
+            at=stop.began_at,
         )
         for stop in await delivery.list_breaks(visit.tx)
     ]
-    failed = await delivery.list_troubles(visit.tx, states=("failed", "in_doubt"), limit=ROWS)
+    failed = await delivery.list_troubles(visit.tx, states=("failed", "in_doubt"), limit=ROWS, is_unseen=True)
     return stops + [
         Trouble(
             key=f"message-{message.id}",
             text=_WENT[message.state],
             detail=message.detail or message.reason or message.title,
             href=f"/messages/{message.id}",
+            seen_action=f"/messages/{message.id}/seen",
             at=message.created_at,
         )
         for message in failed

@@ -88,6 +88,11 @@ async def count_overdue(tx: Tx) -> int:
     return await repository_lists.count_overdue(tx)
 
 
+async def find_overdue_contacts(tx: Tx) -> set[UUID]:
+    """Who should have been answered by now, of the 99 leads that have waited longest."""
+    return set(await repository_lists.list_overdue_contacts(tx))
+
+
 def _day(day: date, found: dict[date, AnswerDay]) -> Day:
     row = found.get(day)
     return Day(day, row.answers if row else 0, row.median_seconds / 60 if row else None)

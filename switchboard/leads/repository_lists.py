@@ -180,6 +180,20 @@ async def count_overdue(tx: Tx) -> int:
     return found
 
 
+async def list_overdue_contacts(tx: Tx) -> list[UUID]:
+    """Whose open leads should have been answered by now, of up to `MOST_OVERDUE` leads."""
+    # Walks the front of the index lead_unanswered.
+    rows = await tx.fetch_tuples(
+        f"""
+        SELECT contact_id FROM app.lead
+        WHERE workspace_id = %s AND first_responded_at IS NULL AND closed_at IS NULL AND respond_by < app.now()
+        ORDER BY respond_by LIMIT {MOST_OVERDUE}
+        """,
+        (tx.workspace_id,),
+    )
+    return [contact_id for (contact_id,) in rows]
+
+
 async def count_since(tx: Tx, since: datetime, limit: int) -> int:
     """How many leads have come since then, counted up to `limit`."""
     # Walks the newest end of the index lead_list.

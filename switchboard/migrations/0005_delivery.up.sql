@@ -61,6 +61,8 @@ CREATE TABLE app.message (
     stop_reason text,
     -- Who sent an answer that was held because its recipient wants no mail.
     sent_anyway_by uuid,
+    -- When a person took note that it did not go out: the home page shows it no more.
+    seen_at timestamptz,
     created_by uuid,
     created_at timestamptz NOT NULL DEFAULT app.now(),
     sent_at timestamptz

@@ -639,6 +639,7 @@ CREATE TABLE app.message (
     when_late text DEFAULT 'skip'::text NOT NULL,
     stop_reason text,
     sent_anyway_by uuid,
+    seen_at timestamp with time zone,
     created_by uuid,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL,
     sent_at timestamp with time zone

@@ -65,6 +65,7 @@ WORDINGS: Mapping[str, Wording] = {
     "message.dropped": Wording("x", "dropped {message}: {reason}"),
     "message.failed": Wording("circle-x", "could not send {message}: {reason}", "bad"),
     "message.in_doubt": Wording("triangle-alert", "does not know whether {message} arrived", "wait"),
+    "message.seen": Wording("eye", "took note that {message} did not go out"),
     "message.bounced": Wording("circle-x", "got {message} back undelivered", "bad"),
     "message.received": Wording("inbox", "received {message}", "accent"),
     "message.replied": Wording("reply", "answered", "accent"),

@@ -99,9 +99,7 @@ async def test_a_source_that_has_gone_quiet_is_said(
     assert "Website has gone quiet" in text
 
 
-async def test_a_send_that_failed_is_said_for_a_week(
-    app: Starlette, database: Database, owner: Caller, urls: Urls
-) -> None:
+async def add_failed_message(database: Database, owner: Caller) -> UUID:
     message_id = new_id()
     async with database.transaction(owner.workspace_id) as tx:
         await tx.execute(
@@ -112,6 +110,50 @@ async def test_a_send_that_failed_is_said_for_a_week(
             """,
             (message_id, tx.workspace_id),
         )
+    return message_id
+
+
+async def test_a_failed_send_goes_from_the_page_when_an_agent_has_seen_it(
+    app: Starlette, database: Database, viewer: Caller, agent: Caller, stranger: Caller
+) -> None:
+    path = f"/messages/{await add_failed_message(database, agent)}/seen"
+    async with signed_in(app, database, stranger) as browser:
+        assert (await browser.post(path)).status_code == 404
+    async with signed_in(app, database, viewer) as browser:
+        assert (await browser.post(path)).status_code == 403
+        assert path not in (await browser.get("/")).text
+    async with signed_in(app, database, agent) as browser:
+        assert f'action="{path}"' in (await browser.get("/")).text
+        done = await browser.post(path, {"back": "/"})
+        assert (done.status_code, done.headers["location"]) == (303, "/")
+        assert "The server refused it." not in (await browser.get("/")).text
+        assert "The server refused it." in (await browser.get("/messages")).text
+
+
+async def test_a_late_lead_and_a_late_answer_of_one_person_are_one_person(
+    app: Starlette, database: Database, agent: Caller, source_id: UUID, urls: Urls
+) -> None:
+    lead_id = await open_lead(database, agent, source_id)
+    async with database.transaction(agent.workspace_id) as tx:
+        contact_id = await tx.fetch_value("SELECT contact_id FROM app.lead WHERE id = %s", (lead_id,))
+        await tx.execute(
+            """
+            INSERT INTO app.conversation (id, workspace_id, contact_id, channel, subject, state, waiting_since)
+            VALUES (%s, %s, %s, 'email', 'Hello', 'open', app.now())
+            """,
+            (new_id(), tx.workspace_id, contact_id),
+        )
+    await move_clock(urls, "2 days")
+    async with signed_in(app, database, agent) as browser:
+        text = (await browser.get("/")).text
+    assert "Overdue answers" in text
+    assert "One person is waiting longer than they should." in text
+
+
+async def test_a_send_that_failed_is_said_for_a_week(
+    app: Starlette, database: Database, owner: Caller, urls: Urls
+) -> None:
+    message_id = await add_failed_message(database, owner)
     async with signed_in(app, database, owner) as browser:
         text = (await browser.get("/")).text
         await move_clock(urls, "8 days")
