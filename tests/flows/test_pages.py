@@ -90,6 +90,25 @@ async def test_a_flow_shows_its_picture_with_numbers_and_the_people_at_a_step(
     assert len(statements) <= 20
 
 
+async def test_pointing_at_a_step_names_the_people_there(
+    app: Starlette,
+    database: Database,
+    agent: Caller,
+    stranger: Caller,
+    flow: StoredFlow,
+) -> None:
+    path = f"/flows/{flow.id}/people?version=1&step=1"
+    async with signed_in(app, database, agent) as browser:
+        picture = (await browser.get(f"/flows/{flow.id}")).text
+        hint = (await browser.get(path)).text
+        nobody = (await browser.get(f"/flows/{flow.id}/people?version=x&step=x")).text
+    assert f'data-people="{path.replace("&", "&amp;")}"' in picture
+    assert [name in hint for name in ("Ann", "Ben", "Cleo", "more")] == [True, True, True, False]
+    assert "Nobody any more" in nobody
+    async with signed_in(app, database, stranger) as browser:
+        assert (await browser.get(path)).status_code == 404
+
+
 async def test_while_typing_each_mistake_is_shown_with_its_place_and_line(
     app: Starlette, database: Database, owner: Caller, flow: StoredFlow
 ) -> None:

@@ -172,6 +172,7 @@ async def test_a_rule_is_written_checked_moved_and_deleted(
     assert "did you mean lead.value?" in checked.text
     assert "<html" not in checked.text
     assert fine.text.strip() == ""
+    assert f'draggable="true" data-place="/rules/{vip.id}/move"' in shown
     assert shown.index("VIP") < shown.index("Big deals") < shown.index("Everything else")
     async with database.transaction(owner.workspace_id) as tx:
         assert [(rule.name, rule.version) for rule in await rules.list_rules(tx)] == [

@@ -391,7 +391,7 @@ function settle(event) {
   countSelected();
   nameTheme();
   if ($("[data-live]")) load("live").then((live) => live.open());
-  if ($("[data-board]")) load("board");
+  for (const name of ["board", "order", "editor"]) if ($(`[data-${name}]`)) load(name);
 }
 const tools = { $, $$, announce, app, current, icon, make, post, setCurrent, typing };
 settle();

@@ -51,7 +51,7 @@ export function start({ $, $$, app, make, typing }) {
       const select = source ? undefined : `#${CSS.escape(region.id)}`;
       await window.htmx.swap({ text, select, target: region, sourceElement: region, swap: `${source ? "innerMorph" : "outerMorph"} ignoreTitle:true` });
     } catch (error) {
-      // No answer or a slow one: the next event, or the reader's return, asks again.
+      // The next event asks again.
       if (!["TypeError", "TimeoutError"].includes(error.name)) throw error;
     }
   }
