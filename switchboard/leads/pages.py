@@ -63,6 +63,7 @@ class LeadListPage:
     list_href: str = field(metadata={"help": "The list without an open item."})
     board_href: str = field(metadata={"help": "The same leads as a board."})
     export_href: str = field(metadata={"help": "The same leads as a file."})
+    most_exported: int = field(metadata={"help": "How many leads a file holds at most."})
     newer_href: str = field(metadata={"help": "The page before this one, or empty."})
     older_href: str = field(metadata={"help": "The page after this one, or empty."})
     item: LeadItem | None = field(metadata={"help": "The open lead."})
@@ -115,6 +116,7 @@ async def _list(visit: Visit, lead_id: UUID | None) -> Response:
         list_href=query.href("/leads"),
         board_href=query.href("/leads/board", view="", stage=""),
         export_href=query.href("/leads/export", before="", after=""),
+        most_exported=pages_export.MOST_EXPORTED,
         newer_href=query.href("/leads", after=str(found.newer_than)) if found.newer_than else "",
         older_href=query.href("/leads", before=str(found.older_than)) if found.older_than else "",
         item=item,

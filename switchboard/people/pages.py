@@ -49,6 +49,7 @@ class ContactListPage:
     query: str = field(metadata={"help": "What was searched for, empty for all."})
     newer_href: str = field(metadata={"help": "Address of the first rows, empty when these are they."})
     older_href: str = field(metadata={"help": "Address of the next rows, empty when there are none."})
+    most_exported: int = field(metadata={"help": "How many contacts a file holds at most."})
     has_suggestions: bool = field(metadata={"help": "Whether there are contacts who may be one person."})
     now: datetime = field(metadata={"help": "The request's time."})
 
@@ -97,6 +98,7 @@ async def show_contacts(visit: Visit) -> Response:
         contacts=shown,
         query=query,
         newer_href=_href("/contacts", keep) if before else "",
+        most_exported=MOST_EXPORTED,
         older_href=_href("/contacts", {**keep, "before": str(shown[-1].id)}) if len(rows) > len(shown) else "",
         has_suggestions=bool(await suggesting.list_suggestions(visit.tx, visit.caller, limit=1)),
         now=await visit.tx.now(),
