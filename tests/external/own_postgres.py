@@ -117,3 +117,11 @@ def _install_without_contrib(root: Path) -> Path:
     for path in (SHARED / "extension").glob("plpgsql*"):
         shutil.copy(path, shared / "extension")
     return programs
+
+
+def count_rows(url: str, statement: str) -> int:
+    """The number that a statement answers with."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(statement.encode()).fetchone()
+        assert row is not None
+        return int(row[0])

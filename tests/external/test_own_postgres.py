@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.external.own_postgres import APPLICATION, OWNER, OwnPostgres
+from tests.external.own_postgres import APPLICATION, OWNER, OwnPostgres, count_rows
 from tests.processes import Product, eventually, running
 
 pytestmark = pytest.mark.journey
@@ -82,13 +82,6 @@ def health(product: Product) -> dict[str, object]:
     with urllib.request.urlopen(f"{product.url}/health/ready", timeout=5) as answer:
         decoded: dict[str, object] = json.load(answer)
         return decoded
-
-
-def count_rows(url: str, statement: str) -> int:
-    with psycopg.connect(url) as connection:
-        row = connection.execute(statement.encode()).fetchone()
-        assert row is not None
-        return int(row[0])
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from tests.external.own_postgres import APPLICATION, OWNER, OwnPostgres
+from tests.external.own_postgres import APPLICATION, OWNER, OwnPostgres, count_rows
 from tests.processes import PROGRAM, free_port
 
 pytestmark = pytest.mark.journey
@@ -30,13 +29,6 @@ def refusal(home: Path, *words: str, **settings: str) -> str:
     return done.stderr.strip()
 
 
-def count(url: str, statement: str) -> int:
-    with psycopg.connect(url) as connection:
-        row = connection.execute(statement.encode()).fetchone()
-        assert row is not None
-        return int(row[0])
-
-
 def test_the_schema_goes_up_and_down_and_up_by_the_role_that_owns_it(
     contrib_postgres: OwnPostgres, tmp_path: Path
 ) -> None:
@@ -50,7 +42,7 @@ def test_the_schema_goes_up_and_down_and_up_by_the_role_that_owns_it(
             f"The database is behind this version of Switchboard: 2 pending (0009_intake, 0010_typo_search). {sentence}"
         )
     assert run(tmp_path, "migrate", "down", "--to", "0", DATABASE_URL=url).returncode == 0
-    assert count(url, OURS) == 0
+    assert count_rows(url, OURS) == 0
     assert run(tmp_path, "migrate", "up", DATABASE_URL=url).returncode == 0
     status = run(tmp_path, "migrate", "status", DATABASE_URL=url).stdout
     assert [line.split(":")[1].split()[0] for line in status.splitlines()] == ["applied"] * 10
@@ -60,7 +52,7 @@ def test_a_superuser_is_refused_before_anything_is_made(contrib_postgres: OwnPos
     url = contrib_postgres.url(contrib_postgres.new_database(), "postgres")
     for words in (["up"], ["migrate", "up"]):
         assert "can bypass row-level security" in refusal(tmp_path, *words, DATABASE_URL=url)
-    assert count(url, OURS) == 0
+    assert count_rows(url, OURS) == 0
 
 
 def test_a_role_that_may_make_no_schema_is_told_which_setting_names_another(
