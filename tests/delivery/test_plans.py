@@ -87,7 +87,6 @@ async def test_the_cap_and_the_list_of_troubles_find_their_rows(
             "before": None,
             "reason": "",
             "unseen": False,
-            "unseen": False,
             "limit": 50,
         }
         troubles = await explain(tx, statements[1], wanted)
