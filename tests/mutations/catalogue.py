@@ -108,6 +108,16 @@ FLOWS = (
         (f"{RUNNING}::test_nobody_enters_again_before_the_flow_allows_it",),
     ),
     Mutation(
+        "two processes hand out the places of a rota at once",
+        "switchboard/routing/repository_rotas.py",
+        "ORDER BY user_id, rota_id FOR UPDATE",
+        "ORDER BY user_id, rota_id",
+        (
+            "tests/routing/test_fairness.py::test_ten_batches_through_four_connections_differ_by_at_most_one",
+            "tests/routing/test_fairness.py::test_capacity_holds_in_two_rotas_that_share_their_people",
+        ),
+    ),
+    Mutation(
         "one job runs at two workers",
         "switchboard/kernel/jobs.py",
         "LIMIT 1 FOR UPDATE SKIP LOCKED",
@@ -230,6 +240,23 @@ INTAKE = (
         "if parsed.is_automatic or not mail.mail_from:",
         "if not mail.mail_from:",
         ("tests/inbox/test_reading.py::test_an_answer_by_a_machine_is_kept_and_changes_nothing",),
+    ),
+    Mutation(
+        "mail is taken from whoever posts it",
+        "switchboard/inbox/webhook.py",
+        "if not any(hmac.compare_digest(one, expected) for one in given):",
+        "if not given:",
+        (
+            "tests/inbox/test_webhook.py::test_a_wrong_signature_keeps_nothing",
+            "tests/inbox/test_webhook.py::test_a_body_that_was_changed_on_the_way_is_refused",
+        ),
+    ),
+    Mutation(
+        "anybody can end anybody's mail",
+        "switchboard/delivery/unsubscribing.py",
+        "if len(raw) != _TOKEN_BYTES or not hmac.compare_digest(_sign(secret, named), signature):",
+        "if len(raw) != _TOKEN_BYTES:",
+        ("tests/delivery/test_pages.py::test_a_link_that_was_not_made_here_is_told_like_a_missing_page",),
     ),
     Mutation(
         "exports hold what a spreadsheet would execute",
