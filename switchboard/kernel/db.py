@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import class_row, dict_row, tuple_row
+from psycopg.rows import class_row, tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
@@ -105,10 +105,6 @@ class Tx:
     async def fetch_tuples(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows as plain tuples, for statements whose shape is not worth a class."""
         return await (await self._run(sql, params, tuple_row)).fetchall()
-
-    async def fetch_dicts(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
-        """All rows as dictionaries by column name."""
-        return await (await self._run(sql, params, dict_row)).fetchall()
 
     async def fetch_value(self, sql: str, params: Params = ()) -> Any:  # noqa: ANN401 the caller knows its column
         """The first column of the first row, or None where there is no row."""

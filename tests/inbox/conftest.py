@@ -25,6 +25,7 @@ from switchboard.kernel.settings import load_settings
 from switchboard.people import service as people
 from switchboard.people.models import Sighting
 from switchboard.routing import service as routing
+from tests.rows import read_rows
 
 SETTINGS = load_settings({"APP_URL": "https://acme.example", "APP_SECRET": "a" * 32})
 
@@ -98,7 +99,7 @@ class Team:
 
     async def rows(self, sql: str) -> list[dict[str, Any]]:
         async with self.database.transaction(self.workspace_id) as tx:
-            return await tx.fetch_dicts(sql)
+            return await read_rows(tx, sql)
 
     async def outcomes(self) -> list[str | None]:
         return [row["outcome"] for row in await self.rows("SELECT outcome FROM app.inbound_mail ORDER BY id")]

@@ -10,6 +10,7 @@ from switchboard.kernel.db import Database, Tx
 from switchboard.people import service
 from switchboard.people.models import Recognised, Sighting
 from tests.conftest import Urls
+from tests.rows import read_rows
 
 # Whole tables, by the name they are compared under; what a merge is expected to leave behind is not among them.
 TABLES = {
@@ -42,4 +43,4 @@ async def count(tx: Tx, table: str) -> int:
 
 async def whole_tables(tx: Tx) -> dict[str, Sequence[dict[str, object]]]:
     """Everything that a merge followed by its undo must leave as it was."""
-    return {name: await tx.fetch_dicts(statement) for name, statement in TABLES.items()}
+    return {name: await read_rows(tx, statement) for name, statement in TABLES.items()}
