@@ -116,7 +116,6 @@ class LoggedSignal:
     import_id: UUID | None
     import_row: int | None
     outcome: Outcome | None
-    outcome_at: datetime | None
     contact_id: UUID | None
     lead_id: UUID | None
     problems: list[dict[str, object]] | None

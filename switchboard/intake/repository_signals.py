@@ -21,12 +21,12 @@ class Bounds:
 
 # A signal with what became of it last; each lateral is one probe of a primary key.
 _LOGGED = """
-    s.id, s.source_id, s.received_at, s.payload, s.import_id, s.import_row, o.outcome, o.at AS outcome_at,
-    o.contact_id, o.lead_id, o.problems, d.signal_id IS NOT NULL AS is_due
+    s.id, s.source_id, s.received_at, s.payload, s.import_id, s.import_row, o.outcome, o.contact_id, o.lead_id,
+    o.problems, d.signal_id IS NOT NULL AS is_due
 """
 _BESIDE = """
     LEFT JOIN LATERAL (
-        SELECT outcome, at, contact_id, lead_id, problems FROM app.signal_outcome o
+        SELECT outcome, contact_id, lead_id, problems FROM app.signal_outcome o
         WHERE o.signal_id = s.id AND o.received_at = s.received_at ORDER BY o.at DESC LIMIT 1
     ) AS o ON true
     LEFT JOIN app.signal_due d ON d.signal_id = s.id
@@ -58,7 +58,7 @@ async def list_failed_signals(tx: Tx, source_id: UUID, since: datetime, most: in
         LoggedSignal,
         """
         SELECT s.id, s.source_id, s.received_at, s.payload, s.import_id, s.import_row, o.outcome,
-            o.at AS outcome_at, o.contact_id, o.lead_id, o.problems, false AS is_due
+            o.contact_id, o.lead_id, o.problems, false AS is_due
         FROM app.signal_outcome o JOIN app.signal s ON s.id = o.signal_id AND s.received_at = o.received_at
         WHERE o.source_id = %s AND o.outcome = 'failed' AND o.at >= %s
             AND NOT EXISTS (
