@@ -74,13 +74,14 @@ async def list_leads(
         where.append("id < %(before)s")
     if is_backwards:
         where.append("id > %(after)s")
+    by_stage = ("stage DESC, " if is_backwards else "stage, ") if chosen.stage else ""
     # One index walk in the order of ids: the view's partial index, or lead_by_stage, lead_by_owner, lead_by_source,
     # lead_by_contact where the filter names one.
     rows = await tx.fetch_all(
         LeadRow,
         f"""
         SELECT {_ROW} FROM app.lead WHERE {" AND ".join(where)}
-        ORDER BY id {"ASC" if is_backwards else "DESC"} LIMIT %(limit)s
+        ORDER BY {by_stage}id {"ASC" if is_backwards else "DESC"} LIMIT %(limit)s
         """,
         {**params, "workspace": tx.workspace_id, "before": before, "after": after, "limit": limit},
     )
@@ -96,7 +97,9 @@ def _view(chosen: LeadFilter) -> str:
 def _conditions(chosen: LeadFilter) -> tuple[list[str], dict[str, object]]:
     where = ["workspace_id = %(workspace)s"]
     if chosen.stage:
-        where.append("stage = %(stage)s")
+        # A range of one, and ordered by, so that only lead_by_stage serves: for a stage with few leads the list in the
+        # order of ids would be read to its end.
+        where.append("stage BETWEEN %(stage)s AND %(stage)s")
     if chosen.is_unowned:
         where.append("owner_id IS NULL")
     if chosen.owner_id is not None:
@@ -117,7 +120,7 @@ def _conditions(chosen: LeadFilter) -> tuple[list[str], dict[str, object]]:
 async def list_board(tx: Tx, stages: Sequence[str], limits: Sequence[int], chosen: LeadFilter) -> list[LeadRow]:
     """The newest leads of each stage, at most its limit; the filter's view and stage do not matter."""
     where, params = _conditions(replace(chosen, stage=""))
-    # One walk of the index lead_by_stage a stage.
+    # One walk of the index lead_by_stage a stage: see _conditions for the range of one.
     return await tx.fetch_all(
         LeadRow,
         f"""
@@ -125,7 +128,8 @@ async def list_board(tx: Tx, stages: Sequence[str], limits: Sequence[int], chose
         FROM unnest(%(stages)s::text[], %(limits)s::integer[]) AS s (stage_key, most)
         CROSS JOIN LATERAL (
             SELECT {_ROW} FROM app.lead
-            WHERE {" AND ".join(where)} AND NOT is_junk AND stage = s.stage_key ORDER BY id DESC LIMIT s.most
+            WHERE {" AND ".join(where)} AND NOT is_junk AND stage BETWEEN s.stage_key AND s.stage_key
+            ORDER BY stage, id DESC LIMIT s.most
         ) AS l
         """,
         {**params, "workspace": tx.workspace_id, "stages": list(stages), "limits": list(limits)},
