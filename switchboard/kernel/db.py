@@ -152,7 +152,8 @@ class Database:
             max_size=max_connections,
             open=False,
             timeout=GET_CONNECTION_SECONDS,
-            max_idle=300,
+            # A backend keeps what it has ever cached: letting idle ones go gives the memory of a busy hour back.
+            max_idle=30,
             reconnect_timeout=RECONNECT_SECONDS,
             kwargs={
                 "autocommit": True,

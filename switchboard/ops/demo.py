@@ -46,6 +46,7 @@ LEADS = 5_000
 RECENT = timedelta(days=2)
 AT_ONCE = 200
 ANSWERS = 40
+LOST = 25
 SETTLE_SECONDS = 300.0
 REQUEST_SECONDS = 30
 MEMBERS: tuple[tuple[str, str, Role], ...] = (
@@ -96,6 +97,7 @@ async def fill(database: Database, settings: Settings, workspace_id: UUID, kinds
     log.info("demo.past_accepted", leads=LEADS)
     await _work_off(database, team, chance)
     await _switch_flows_on(database, team.setup, kinds)
+    await _lose_some(database, team, chance)
     await _post(urls, [lead for lead in people_ahead if lead.at >= now - RECENT])
     await _settle(database, "signals")
     await _settle(database, "steps")
@@ -219,6 +221,15 @@ async def _switch_flows_on(database: Database, caller: Caller, kinds: SubjectKin
     async with database.transaction(caller.workspace_id) as tx:
         for flow in await flows.list_flows(tx, caller):
             await flows.activate(tx, caller, flow.id, kinds)
+
+
+async def _lose_some(database: Database, team: _Team, chance: random.Random) -> None:
+    """Some of the older leads say no, so that winning them back begins."""
+    async with database.transaction(team.setup.workspace_id) as tx:
+        names = await listing.load_names(tx)
+        page = await listing.list_leads(tx, team.setup, LeadFilter(), names, limit=AT_ONCE)
+        for lead in chance.sample(page.leads, min(LOST, len(page.leads))):
+            await leads.change_stage(tx, chance.choice(team.members), [lead.id], "lost")
 
 
 async def _let_people_answer(database: Database, settings: Settings, team: _Team, chance: random.Random) -> None:
