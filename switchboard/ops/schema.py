@@ -6,8 +6,7 @@ import psycopg
 
 from switchboard.kernel.errors import ConfigurationError
 from switchboard.kernel.migrations import connect, grant_application, migrate_up, require_current
-
-PARTITIONED = ("event", "signal", "signal_outcome", "attempt", "run_step")
+from switchboard.kernel.partitions import PARTITIONED
 
 
 def prepare_database(owner_url: str, application_url: str) -> None:
