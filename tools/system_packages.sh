@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs what tests need and pip does not have: a Chromium for the pages, and a PostgreSQL other than our own.
+# Installs what tests need and pip does not have: a Chromium for the pages, a PostgreSQL other than our own, and a Redis.
 set -eu
 
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 [ -n "$missing" ] || exit 0
 
 # On a build machine a missing package must not turn into skipped tests.
