@@ -9,7 +9,8 @@ from typing import Literal
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One measured number. `limits` are what this machine reached in the same run without us, `peers` other systems
-    on the same machine in the same run; `target` is None where none is set."""
+    on the same machine in the same run, `cost` is what an item took of this machine (see bench.probes: `app_us`,
+    `postgres_us`, `wal_bytes`, `commits`, `dead_tuples`, `share_of_limit`); `target` is None where none is set."""
 
     metric: str
     value: float
@@ -18,6 +19,7 @@ class Figure:
     target: float | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     peers: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
 
 
 def as_json(figures: Sequence[Figure]) -> str:
@@ -33,4 +35,5 @@ def as_text(figures: Sequence[Figure]) -> str:
         lines.append(f"{figure.metric}: {figure.value:,.10g} {figure.unit}{aim}")
         lines += [f"    limit  {name}: {value:,.10g}" for name, value in figure.limits.items()]
         lines += [f"    peer   {name}: {value:,.10g}" for name, value in figure.peers.items()]
+        lines += [f"    cost   {name}: {value:,.10g}" for name, value in figure.cost.items()]
     return "\n".join(lines)
