@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from switchboard.delivery import letters, repository, repository_outbox
+from switchboard.delivery import letters, repository, repository_holds, repository_outbox
 from switchboard.delivery.gate import Verdict, decide
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.letters import Letterhead, Outgoing
@@ -46,10 +46,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What one look took: messages to send, and how many rows were decided on in all."""
+    """What one look took: messages to send, how many rows were decided on in all, and the campaigns that are held."""
 
     outgoing: Sequence[Outgoing]
     handled: int
+    held: Collection[UUID] = ()
 
 
 class Claimer:
@@ -60,20 +61,25 @@ class Claimer:
         self._letterhead = letterhead
         self._load_lead_facts = load_lead_facts
 
-    async def claim(self, channels: Collection[str], room: Room) -> Claimed:
-        """Take as many due messages as there is room for, on those of `channels` that take no break."""
+    async def claim(self, channels: Collection[str], room: Room, waiting: Collection[UUID] = ()) -> Claimed:
+        """Take as many due messages as there is room for, on those of `channels` that take no break.
+
+        `waiting` are the campaigns of messages taken before and not begun yet: it says which of them are held now.
+        """
         outgoing: list[Outgoing] = []
         async with self._database.queue_loop() as tx:
             due, rested = await self._claim_rows(tx, channels, room)
             by_workspace: dict[UUID, list[Due]] = defaultdict(list)
             for row in due:
-                by_workspace[row.workspace_id].append(row)
+                if not row.is_held:
+                    by_workspace[row.workspace_id].append(row)
             for workspace_id in sorted(by_workspace):
                 await tx.enter_workspace(workspace_id)
                 outgoing += await self._decide_safely(tx, by_workspace[workspace_id])
             trying = {one.message.channel for one in outgoing}.intersection(rested)
             await repository_outbox.extend_breaks(tx, trying, TRIAL)
-        return Claimed(outgoing, len(due))
+            held = await repository_holds.find_held(tx, waiting) if waiting else ()
+        return Claimed(outgoing, len(due), held)
 
     async def _claim_rows(self, tx: Tx, channels: Collection[str], room: Room) -> tuple[list[Due], list[str]]:
         """The rows, and the channels whose break is over for one message to try."""

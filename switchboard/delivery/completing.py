@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from switchboard.delivery import repository, repository_outbox, suppressing
+from switchboard.delivery import repository, repository_holds, repository_outbox, suppressing
 from switchboard.delivery.bounces import is_address_gone
 from switchboard.delivery.channels.base import SendError
 from switchboard.delivery.claiming import LEASE, MOST_ATTEMPTS
@@ -38,7 +38,8 @@ log = structlog.get_logger()
 class Outcome:
     """What became of one try: `error` is None when the provider took it. `written` is None when it could not be made.
 
-    `is_on_us` says that the channel takes a break for it, so the message does not pay with an attempt.
+    `is_on_us` says that the channel takes a break for it, so the message does not pay with an attempt. One that
+    `is_given_back` was not tried at all.
     """
 
     outgoing: Outgoing
@@ -47,10 +48,13 @@ class Outcome:
     written: Written | None = None
     error: SendError | None = None
     is_on_us: bool = False
+    is_given_back: bool = False
 
     @property
     def word(self) -> str:
         """The outcome as attempts and figures name it."""
+        if self.is_given_back:
+            return "given_back"
         return "sent" if self.error is None else self.error.kind
 
 
@@ -90,11 +94,22 @@ async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
 
 async def _complete_workspace(tx: Tx, due: Mapping[UUID, Due], outcomes: Sequence[Outcome]) -> None:
     await repository.lock_messages(tx, [outcome.outgoing.message.id for outcome in outcomes])
+    tried = [outcome for outcome in outcomes if not outcome.is_given_back]
     writing = _Writing(due, [], [], [], [], [], [], [])
-    for outcome in outcomes:
+    for outcome in tried:
         _sort(writing, outcome)
-    await repository.insert_attempts(tx, [_attempt_of(outcome) for outcome in outcomes])
+    await repository.insert_attempts(tx, [_attempt_of(outcome) for outcome in tried])
     await _write(tx, writing)
+    await _give_back(tx, [outcome.outgoing for outcome in outcomes if outcome.is_given_back])
+
+
+async def _give_back(tx: Tx, untried: Sequence[Outgoing]) -> None:
+    """Make messages due again that were taken and not begun, as if nobody had taken them."""
+    if untried:
+        ids = [outgoing.message.id for outgoing in untried]
+        await repository_holds.hand_back(tx, ids, [outgoing.token for outgoing in untried])
+        none: dict[str, object] = {"state": "queued", "reason": None, "detail": None}
+        await repository.set_states(tx, [{"id": message_id, **none} for message_id in ids])
 
 
 def _sort(writing: _Writing, outcome: Outcome) -> None:

@@ -13,12 +13,15 @@ Direction = Literal["in", "out"]
 State = Literal["queued", "sending", "sent", "held", "dropped", "failed", "in_doubt", "bounced", "received"]
 SuppressionReason = Literal["unsubscribed", "bounced", "complained", "manual"]
 TemplatePurpose = Literal["marketing", "transactional"]
+CampaignPriority = Literal["high", "normal", "low"]
 
 # The states that somebody should look at, the gravest first.
 TROUBLED: tuple[State, ...] = ("failed", "in_doubt", "bounced", "held", "dropped")
 
 # Which queue within the outbox a message stands in: the smaller goes first.
-LANE_URGENT, LANE_REPLY, LANE_FLOW, LANE_BULK = 0, 1, 5, 9
+LANE_URGENT, LANE_REPLY, LANE_FLOW = 0, 1, 5
+LANE_OF_PRIORITY: Mapping[CampaignPriority, int] = {"high": 7, "normal": 8, "low": 9}
+LANES = (LANE_URGENT, LANE_REPLY, LANE_FLOW, *LANE_OF_PRIORITY.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,7 @@ class Draft:
     `html` where there is one. `address` overrides the contact's first address. `run_id` and `run_revision` name the
     step of a flow that wrote it, which writes one message however often it is tried. `reference_ids` and `in_reply_to`
     are Message-IDs with their angle brackets. `not_after` is when it is too late, and `when_late` what to do then.
+    One of a campaign names it, and queues by the campaign's `priority`.
     """
 
     purpose: Purpose
@@ -45,7 +49,8 @@ class Draft:
     html: str | None = None
     address: str | None = None
     is_urgent: bool = False
-    is_bulk: bool = False
+    campaign_id: UUID | None = None
+    priority: CampaignPriority = "normal"
     not_after: datetime | None = None
     when_late: Literal["skip", "send"] = "skip"
     in_reply_to: str | None = None
@@ -59,7 +64,7 @@ class Draft:
             return LANE_URGENT
         if self.purpose == "reply":
             return LANE_REPLY
-        return LANE_BULK if self.is_bulk else LANE_FLOW
+        return LANE_FLOW if self.campaign_id is None else LANE_OF_PRIORITY[self.priority]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +110,7 @@ class Message:
     conversation_id: UUID | None
     run_id: UUID | None
     run_revision: int | None
+    campaign_id: UUID | None
     template_id: UUID | None
     template_version: int | None
     address: str

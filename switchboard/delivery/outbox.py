@@ -1,8 +1,8 @@
 """The loops of the outbox: one sends what is due, one takes back what a lost process had taken."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -61,6 +61,8 @@ class OutboxLoop:
         self._sending_patiently = asyncio.Semaphore(max(slots - SLOTS_KEPT_FOR_URGENT, 1))
         self._tasks: dict[asyncio.Task[Outcome], bool] = {}
         self._outcomes: list[Outcome] = []
+        self._waiting: Counter[UUID] = Counter()
+        self._held: Collection[UUID] = ()
         self._messages_per_second = 0.0
         self._counted_from = monotonic_seconds()
 
@@ -88,9 +90,12 @@ class OutboxLoop:
         waiting = sum(1 for is_urgent in self._tasks.values() if not is_urgent)
         ahead = max(self._slots, min(MOST_TAKEN, int(self._messages_per_second * SECONDS_AHEAD)))
         room = Room(slots=MOST_TAKEN, slots_for_flows=max(ahead - waiting, 0))
-        claimed = await self._claimer.claim(list(self._channels), room)
+        claimed = await self._claimer.claim(list(self._channels), room, self._waiting.keys())
+        self._held = claimed.held
         for outgoing in claimed.outgoing:
             is_urgent = _lane_of(outgoing.message) <= LANE_REPLY
+            if outgoing.message.campaign_id is not None:
+                self._waiting[outgoing.message.campaign_id] += 1
             # gate: tasks each works on a row under lease, which the reaper takes back when we are gone
             task = asyncio.create_task(self._send(outgoing, is_urgent=is_urgent))
             self._tasks[task] = is_urgent
@@ -123,7 +128,9 @@ class OutboxLoop:
             return await self._try(outgoing)
 
     async def _try(self, outgoing: Outgoing) -> Outcome:
-        """One try, whose every end is an outcome."""
+        """One try, whose every end is an outcome; none when the message's campaign was held while it waited."""
+        if self._begin(outgoing.message.campaign_id):
+            return Outcome(outgoing, 0.0, "", is_given_back=True)
         started = monotonic_seconds()
         written = None
         try:
@@ -133,6 +140,14 @@ class OutboxLoop:
             failure = _as_send_error(outgoing, error)
             return Outcome(outgoing, monotonic_seconds() - started, failure.message, written, failure)
         return Outcome(outgoing, monotonic_seconds() - started, sent.response, written)
+
+    def _begin(self, campaign_id: UUID | None) -> bool:
+        """Note that a message waits no longer; whether its campaign must not go on."""
+        if campaign_id is None:
+            return False
+        self._waiting[campaign_id] -= 1
+        self._waiting += Counter()
+        return campaign_id in self._held
 
     def _measure(self, finished: int) -> None:
         """Follow how fast messages go, by those that came back since the last time."""

@@ -131,6 +131,7 @@ def _make_row(draft: Draft, around: _Surroundings) -> dict[str, object]:
         "conversation_id": draft.conversation_id,
         "run_id": draft.run_id,
         "run_revision": draft.run_revision,
+        "campaign_id": draft.campaign_id,
         "template_id": template[0] if template else None,
         "template_version": template[1] if template else None,
         "address": address,
@@ -173,7 +174,11 @@ async def _make_due(tx: Tx, queued: Sequence[tuple[Draft, Mapping[str, object]]]
     if queued:
         ids = [_id_of(row) for _, row in queued]
         await repository_outbox.insert_outbox(
-            tx, ids, [draft.channel for draft, _ in queued], [draft.lane for draft, _ in queued]
+            tx,
+            ids,
+            [draft.channel for draft, _ in queued],
+            [draft.lane for draft, _ in queued],
+            [draft.campaign_id for draft, _ in queued],
         )
         await wake(tx, OUTBOX)
 

@@ -9,8 +9,8 @@ from switchboard.delivery.models import Attempt, Draft, Message, Trouble, Troubl
 from switchboard.kernel.db import Tx
 
 _MESSAGE = """id, direction, channel, purpose, state, reason, detail, contact_id, lead_id, user_id, conversation_id,
-    run_id, run_revision, template_id, template_version, address, subject, body_text, body_html, header_id, in_reply_to,
-    reference_ids, is_urgent, not_after, when_late, stop_reason, sent_anyway_by, created_by, created_at,
+    run_id, run_revision, campaign_id, template_id, template_version, address, subject, body_text, body_html, header_id,
+    in_reply_to, reference_ids, is_urgent, not_after, when_late, stop_reason, sent_anyway_by, created_by, created_at,
     sent_at"""
 
 
@@ -20,12 +20,12 @@ async def insert_messages(tx: Tx, rows: Sequence[Mapping[str, object]]) -> set[U
     added = await tx.fetch_tuples(
         """
         INSERT INTO app.message (id, workspace_id, direction, channel, purpose, state, reason, detail, contact_id,
-            lead_id, user_id, conversation_id, run_id, run_revision, template_id, template_version, address,
-            subject, body_text, body_html, header_id, in_reply_to, reference_ids,
+            lead_id, user_id, conversation_id, run_id, run_revision, campaign_id, template_id, template_version,
+            address, subject, body_text, body_html, header_id, in_reply_to, reference_ids,
             is_urgent, not_after, when_late, created_by, created_at)
         SELECT id, %s, direction, channel, purpose, state, reason, detail, contact_id,
-            lead_id, user_id, conversation_id, run_id, run_revision, template_id, template_version, address,
-            subject, body_text, body_html, header_id, in_reply_to, reference_ids,
+            lead_id, user_id, conversation_id, run_id, run_revision, campaign_id, template_id, template_version,
+            address, subject, body_text, body_html, header_id, in_reply_to, reference_ids,
             is_urgent, not_after, when_late, created_by, app.now()
         FROM jsonb_populate_recordset(NULL::app.message, %s::jsonb)
         ON CONFLICT DO NOTHING RETURNING id

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from switchboard.delivery.models import ChannelBreak
+from switchboard.delivery.models import LANE_REPLY, LANES, ChannelBreak, Message
 from switchboard.kernel.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One row of the outbox. `attempts` are those begun so far, `token` the one of the last."""
+    """One row of the outbox. `attempts` are those begun so far, `token` the one of the last.
+
+    One that `is_held` belongs to a campaign that must not go on, and was parked as it was claimed.
+    """
 
     message_id: UUID
     workspace_id: UUID
@@ -20,69 +23,90 @@ class Due:
     lane: int
     attempts: int
     token: int
+    is_held: bool = False
 
 
-async def insert_outbox(tx: Tx, message_ids: Sequence[UUID], channels: Sequence[str], lanes: Sequence[int]) -> None:
+async def insert_outbox(
+    tx: Tx,
+    message_ids: Sequence[UUID],
+    channels: Sequence[str],
+    lanes: Sequence[int],
+    campaign_ids: Sequence[UUID | None],
+) -> None:
     """Make messages of the transaction's workspace due now."""
     # Adds a batch; primary key and the partial index outbox_due are touched.
     await tx.execute(
         """
-        INSERT INTO app.outbox (message_id, workspace_id, channel, lane)
-        SELECT message_id, %s, channel, lane
-        FROM unnest(%s::uuid[], %s::text[], %s::smallint[]) AS new (message_id, channel, lane)
+        INSERT INTO app.outbox (message_id, workspace_id, channel, lane, campaign_id)
+        SELECT message_id, %s, channel, lane, campaign_id
+        FROM unnest(%s::uuid[], %s::text[], %s::smallint[], %s::uuid[]) AS new (message_id, channel, lane, campaign_id)
         """,
-        (tx.workspace_id, list(message_ids), list(channels), list(lanes)),
+        (tx.workspace_id, list(message_ids), list(channels), list(lanes), list(campaign_ids)),
     )
 
 
-async def insert_again(tx: Tx, message_id: UUID, channel: str, lane: int, token: int) -> bool:
+async def insert_again(tx: Tx, message: Message, lane: int, token: int) -> bool:
     """Make a message due that was given up; its next try gets a higher token than `token`. False when it is due."""
     # By primary key.
     added = await tx.execute(
         """
-        INSERT INTO app.outbox (message_id, workspace_id, channel, lane, token) VALUES (%s, %s, %s, %s, %s)
-        ON CONFLICT (message_id) DO NOTHING
+        INSERT INTO app.outbox (message_id, workspace_id, channel, lane, campaign_id, token)
+        VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (message_id) DO NOTHING
         """,
-        (message_id, tx.workspace_id, channel, lane, token),
+        (message.id, tx.workspace_id, message.channel, lane, message.campaign_id, token),
     )
     return added == 1
 
 
+_OF_LANE = """
+        lane_{lane} AS (
+            SELECT message_id, workspace_id, channel, lane, attempts, token, campaign_id FROM app.outbox
+            WHERE lease_until IS NULL AND lane = {lane} AND due_at <= app.now() AND channel = ANY(%(channels)s)
+            ORDER BY due_at LIMIT greatest(0, {room}) FOR UPDATE SKIP LOCKED
+        )"""
+
+
+def _claim_statement() -> str:
+    """One range of the index a lane, the urgent lanes first; each takes what those before it have left."""
+    parts, before = [], ""
+    for lane in LANES:
+        room = f"%(slots)s{before}" if lane <= LANE_REPLY else f"least(%(flows)s, %(slots)s{before}){_behind(lane)}"
+        parts.append(_OF_LANE.format(lane=lane, room=room))
+        if lane <= LANE_REPLY:
+            before += _less(lane)
+    rows = " UNION ALL ".join(f"TABLE lane_{lane}" for lane in LANES)
+    # A campaign is let go on only after what was parked under its hold is committed: hence the lock on the hold.
+    # Takes what is due, by one range of the partial index outbox_due a lane; holds are few and read as a whole.
+    return f"""
+        WITH held AS MATERIALIZED (SELECT campaign_id FROM app.send_hold FOR KEY SHARE SKIP LOCKED),
+        {",".join(parts)},
+        taken AS (SELECT *, campaign_id IN (SELECT campaign_id FROM held) IS TRUE AS is_held FROM ({rows}) AS lanes),
+        parked AS (
+            UPDATE app.outbox o SET due_at = 'infinity' FROM taken
+            WHERE taken.is_held AND o.message_id = taken.message_id
+        )
+        SELECT message_id, workspace_id, channel, lane, attempts, token, is_held FROM taken
+        """
+
+
+def _behind(lane: int) -> str:
+    return "".join(_less(other) for other in LANES if LANE_REPLY < other < lane)
+
+
+def _less(lane: int) -> str:
+    return f" - (SELECT count(*) FROM lane_{lane})"
+
+
+_CLAIM = _claim_statement()
+
+
 async def claim(tx: Tx, channels: Collection[str], *, slots: int, slots_for_flows: int) -> list[Due]:
-    """Hold rows that are due on these channels, the urgent lanes first.
+    """Hold rows that are due on these channels, the urgent lanes first; those of held campaigns are parked.
 
     At most `slots` altogether, and at most `slots_for_flows` of those of the lanes that may wait.
     """
     # One range of the partial index outbox_due a lane: what is put off in one lane is never walked for another.
-    return await tx.fetch_all(
-        Due,
-        """
-        WITH urgent AS (
-            SELECT message_id, workspace_id, channel, lane, attempts, token FROM app.outbox
-            WHERE lease_until IS NULL AND lane = 0 AND due_at <= app.now() AND channel = ANY(%(channels)s)
-            ORDER BY due_at LIMIT %(slots)s FOR UPDATE SKIP LOCKED
-        ), reply AS (
-            SELECT message_id, workspace_id, channel, lane, attempts, token FROM app.outbox
-            WHERE lease_until IS NULL AND lane = 1 AND due_at <= app.now() AND channel = ANY(%(channels)s)
-            ORDER BY due_at LIMIT %(slots)s - (SELECT count(*) FROM urgent) FOR UPDATE SKIP LOCKED
-        ), flow AS (
-            SELECT message_id, workspace_id, channel, lane, attempts, token FROM app.outbox
-            WHERE lease_until IS NULL AND lane = 5 AND due_at <= app.now() AND channel = ANY(%(channels)s)
-            ORDER BY due_at
-            LIMIT least(%(flows)s, %(slots)s - (SELECT count(*) FROM urgent) - (SELECT count(*) FROM reply))
-            FOR UPDATE SKIP LOCKED
-        ), bulk AS (
-            SELECT message_id, workspace_id, channel, lane, attempts, token FROM app.outbox
-            WHERE lease_until IS NULL AND lane = 9 AND due_at <= app.now() AND channel = ANY(%(channels)s)
-            ORDER BY due_at
-            LIMIT least(%(flows)s, %(slots)s - (SELECT count(*) FROM urgent) - (SELECT count(*) FROM reply))
-                - (SELECT count(*) FROM flow)
-            FOR UPDATE SKIP LOCKED
-        )
-        SELECT * FROM urgent UNION ALL SELECT * FROM reply UNION ALL SELECT * FROM flow UNION ALL SELECT * FROM bulk
-        """,
-        {"channels": list(channels), "slots": slots, "flows": slots_for_flows},
-    )
+    return await tx.fetch_all(Due, _CLAIM, {"channels": list(channels), "slots": slots, "flows": slots_for_flows})
 
 
 async def lease(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> dict[UUID, int]:

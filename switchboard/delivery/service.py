@@ -11,6 +11,7 @@ from uuid import UUID
 from switchboard.accounts.models import Caller
 from switchboard.delivery import repository, repository_outbox
 from switchboard.delivery.errors import MessageNotFoundError, MessageUnderWayError
+from switchboard.delivery.holding import hold_campaign, release_campaign
 from switchboard.delivery.letter_templates import install_templates
 from switchboard.delivery.models import (
     TROUBLED,
@@ -36,6 +37,7 @@ __all__ = [
     "count_troubles",
     "drop_queued",
     "find_message_by_header_ids",
+    "hold_campaign",
     "install_templates",
     "list_attempts",
     "list_breaks",
@@ -47,6 +49,7 @@ __all__ = [
     "queue_messages",
     "record_bounce",
     "record_inbound",
+    "release_campaign",
     "send_again",
     "send_anyway",
     "suppress",
@@ -211,9 +214,9 @@ async def send_anyway(tx: Tx, caller: Caller, message_id: UUID) -> None:
 
 async def _put_back(tx: Tx, caller: Caller, message: Message, *, sent_anyway_by: UUID | None) -> None:
     token = await repository.find_last_token(tx, message.id)
-    lane = Draft(purpose=message.purpose, is_urgent=message.is_urgent).lane
+    lane = Draft(purpose=message.purpose, is_urgent=message.is_urgent, campaign_id=message.campaign_id).lane
     # The new row goes on counting tokens, so that a try from before it was given up still finds the fence.
-    if not await repository_outbox.insert_again(tx, message.id, message.channel, lane, token):
+    if not await repository_outbox.insert_again(tx, message, lane, token):
         raise MessageUnderWayError
     await repository.release(tx, message.id, sent_anyway_by)
     anyway = {} if sent_anyway_by is None else {"is_anyway": True}

@@ -170,6 +170,13 @@ CREATE TABLE app.channel_break (
 );
 ALTER TABLE app.channel_break ADD CONSTRAINT channel_break_pkey PRIMARY KEY (channel);
 
+CREATE TABLE app.channel_pace (
+    channel text NOT NULL,
+    tokens double precision NOT NULL,
+    filled_at timestamp with time zone DEFAULT app.now() NOT NULL
+) WITH (fillfactor=50);
+ALTER TABLE app.channel_pace ADD CONSTRAINT channel_pace_pkey PRIMARY KEY (channel);
+
 CREATE TABLE app.consent (
     id uuid NOT NULL,
     workspace_id uuid NOT NULL,
@@ -647,7 +654,8 @@ CREATE TABLE app.message (
     seen_at timestamp with time zone,
     created_by uuid,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL,
-    sent_at timestamp with time zone
+    sent_at timestamp with time zone,
+    campaign_id uuid
 ) WITH (fillfactor=85);
 ALTER TABLE app.message ADD CONSTRAINT message_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])));
 ALTER TABLE app.message ADD CONSTRAINT message_pkey PRIMARY KEY (id);
@@ -689,11 +697,13 @@ CREATE TABLE app.outbox (
     due_at timestamp with time zone DEFAULT app.now() NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     token bigint DEFAULT 0 NOT NULL,
-    lease_until timestamp with time zone
+    lease_until timestamp with time zone,
+    campaign_id uuid
 ) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 ALTER TABLE app.outbox ADD CONSTRAINT outbox_pkey PRIMARY KEY (message_id);
 CREATE INDEX outbox_due ON app.outbox USING btree (lane, due_at) WHERE (lease_until IS NULL);
 CREATE INDEX outbox_leased ON app.outbox USING btree (lease_until) WHERE (lease_until IS NOT NULL);
+CREATE INDEX outbox_parked ON app.outbox USING btree (campaign_id, message_id) WHERE (due_at = 'infinity'::timestamp with time zone);
 ALTER TABLE app.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.outbox FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.outbox AS PERMISSIVE FOR ALL TO PUBLIC USING (((workspace_id = app.workspace_id()) OR app.is_queue_loop()));
@@ -883,6 +893,16 @@ CREATE POLICY tenant ON app.run_step AS PERMISSIVE FOR ALL TO PUBLIC USING ((wor
 CREATE TABLE app.run_step_default PARTITION OF app.run_step DEFAULT;
 ALTER TABLE app.run_step_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.run_step_default FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE app.send_hold (
+    campaign_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    since timestamp with time zone DEFAULT app.now() NOT NULL
+);
+ALTER TABLE app.send_hold ADD CONSTRAINT send_hold_pkey PRIMARY KEY (campaign_id);
+ALTER TABLE app.send_hold ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.send_hold FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.send_hold AS PERMISSIVE FOR ALL TO PUBLIC USING (((workspace_id = app.workspace_id()) OR app.is_queue_loop()));
 
 CREATE TABLE app.session (
     token_hash bytea NOT NULL,

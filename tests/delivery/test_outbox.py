@@ -297,7 +297,7 @@ async def test_an_urgent_message_overtakes_a_full_outbox(database: Database, wor
     contact = await make_contact(database, workspace_id, "bob@x.example")
     channel = HoldingChannel()
     loop = OutboxLoop(database, {"email": channel}, LETTERHEAD)
-    bulk = letter(contact, purpose="transactional", is_bulk=True)
+    bulk = letter(contact, purpose="transactional", campaign_id=new_id())
     await queue(database, workspace_id, *[bulk] * 40)
     async with database.transaction(workspace_id) as tx:
         await tx.execute("UPDATE app.workspace SET quiet_start = '00:00', quiet_end = '00:00'")

@@ -24,7 +24,7 @@ async def test_a_batch_is_queued_with_addresses_lanes_and_stable_message_ids(
         Draft(purpose="reply", contact_id=ann, subject="B", text="b", created_by=agent.user_id),
         Draft(purpose="page", user_id=agent.user_id, subject="C", text="c"),
         Draft(purpose="transactional", contact_id=ann, subject="D", text="d", is_urgent=True),
-        Draft(purpose="marketing", contact_id=ann, subject="E", text="e", is_bulk=True),
+        Draft(purpose="marketing", contact_id=ann, subject="E", text="e", campaign_id=new_id(), priority="low"),
     ]
     async with database.transaction(workspace_id) as tx:
         ids = await service.queue_messages(tx, drafts)

@@ -16,6 +16,7 @@ from tests.conftest import Urls
 SHARED = {
     "address_book": "asked before the workspace is known",
     "channel_break": "a channel's server is the same for all",
+    "channel_pace": "a provider's rate is the same for all",
     "clock_shift": "the clock of the tests",
     "schema_migration": "the state of the schema",
     "session": "asked before the workspace is known",
@@ -24,7 +25,7 @@ SHARED = {
     "worker": "which processes run",
 }
 # Tables whose rows loops see in every workspace, so that they can claim what is due.
-QUEUES = {"job", "outbox", "run", "signal_due"}
+QUEUES = {"job", "outbox", "run", "send_hold", "signal_due"}
 
 
 @contextmanager
