@@ -236,6 +236,20 @@ CREATE POLICY added ON app.contact_search AS PERMISSIVE FOR INSERT TO PUBLIC WIT
 CREATE POLICY changed ON app.contact_search AS PERMISSIVE FOR UPDATE TO PUBLIC USING ((workspace_id = app.workspace_id()));
 CREATE POLICY found ON app.contact_search AS PERMISSIVE FOR SELECT TO PUBLIC USING (((workspace_id = app.workspace_id()) AND ((array_to_tsvector(string_to_array(words, ' '::text)) @@ app.search_words()) OR (contact_id = ANY (app.search_ids())) OR (words OPERATOR(public.%>) app.search_typo()))));
 
+CREATE TABLE app.contact_tag (
+    workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    tag text NOT NULL,
+    added_at timestamp with time zone DEFAULT app.now() NOT NULL
+);
+ALTER TABLE app.contact_tag ADD CONSTRAINT contact_tag_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES app.contact(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE app.contact_tag ADD CONSTRAINT contact_tag_pkey PRIMARY KEY (workspace_id, tag, contact_id);
+ALTER TABLE app.contact_tag ADD CONSTRAINT contact_tag_tag_check CHECK (((length(tag) >= 1) AND (length(tag) <= 60)));
+CREATE INDEX contact_tag_by_contact ON app.contact_tag USING btree (contact_id, tag);
+ALTER TABLE app.contact_tag ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.contact_tag FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.contact_tag AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
 CREATE TABLE app.conversation (
     id uuid NOT NULL,
     workspace_id uuid NOT NULL,
@@ -893,6 +907,70 @@ CREATE POLICY tenant ON app.run_step AS PERMISSIVE FOR ALL TO PUBLIC USING ((wor
 CREATE TABLE app.run_step_default PARTITION OF app.run_step DEFAULT;
 ALTER TABLE app.run_step_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.run_step_default FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE app.segment (
+    id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    name text NOT NULL,
+    title text NOT NULL,
+    condition text,
+    reads text[] DEFAULT '{}'::text[] NOT NULL,
+    reads_clock boolean DEFAULT false NOT NULL,
+    state text NOT NULL,
+    generation integer DEFAULT 1 NOT NULL,
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    checked bigint DEFAULT 0 NOT NULL,
+    members bigint DEFAULT 0 NOT NULL,
+    looked_at timestamp with time zone,
+    created_by uuid,
+    created_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    archived_at timestamp with time zone
+) WITH (fillfactor=80);
+ALTER TABLE app.segment ADD CONSTRAINT segment_pkey PRIMARY KEY (id);
+ALTER TABLE app.segment ADD CONSTRAINT segment_state_check CHECK ((state = ANY (ARRAY['building'::text, 'live'::text])));
+CREATE INDEX segment_list ON app.segment USING btree (workspace_id, id DESC) WHERE (archived_at IS NULL);
+CREATE UNIQUE INDEX segment_name ON app.segment USING btree (workspace_id, name) WHERE (archived_at IS NULL);
+CREATE INDEX segment_reading ON app.segment USING btree (workspace_id) WHERE ((condition IS NOT NULL) AND (archived_at IS NULL));
+ALTER TABLE app.segment ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.segment FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.segment AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.segment_dirty (
+    workspace_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    noun text NOT NULL,
+    is_backfill boolean DEFAULT false NOT NULL,
+    at timestamp with time zone DEFAULT app.now() NOT NULL
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+CREATE INDEX segment_dirty_due ON app.segment_dirty USING btree (at);
+ALTER TABLE app.segment_dirty ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.segment_dirty FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.segment_dirty AS PERMISSIVE FOR ALL TO PUBLIC USING (((workspace_id = app.workspace_id()) OR app.is_queue_loop()));
+
+CREATE TABLE app.segment_member (
+    segment_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    added_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    is_first boolean DEFAULT false NOT NULL
+);
+ALTER TABLE app.segment_member ADD CONSTRAINT segment_member_pkey PRIMARY KEY (segment_id, contact_id);
+CREATE INDEX segment_member_by_contact ON app.segment_member USING btree (contact_id, segment_id);
+CREATE INDEX segment_member_entered ON app.segment_member USING btree (segment_id, added_at DESC, contact_id DESC) WHERE (NOT is_first);
+ALTER TABLE app.segment_member ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.segment_member FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.segment_member AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.segment_tally (
+    segment_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    members bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+CREATE INDEX segment_tally_by_segment ON app.segment_tally USING btree (segment_id);
+ALTER TABLE app.segment_tally ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.segment_tally FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.segment_tally AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
 
 CREATE TABLE app.send_hold (
     campaign_id uuid NOT NULL,

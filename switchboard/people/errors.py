@@ -1,6 +1,6 @@
 """What can go wrong with contacts, in words for the person who asked."""
 
-from switchboard.kernel.errors import ConflictError, NotFoundError
+from switchboard.kernel.errors import ConflictError, NotFoundError, Problem
 
 
 class ContactNotFoundError(NotFoundError):
@@ -49,3 +49,31 @@ class AddressTakenError(ConflictError):
     """An address identifies another contact."""
 
     code = "address_taken"
+
+
+class SegmentNotFoundError(NotFoundError):
+    """No such segment, or another workspace's."""
+
+    code = "segment_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such segment. Check the address, or look for it in the list.")
+
+
+class SegmentNameTakenError(ConflictError):
+    """Another segment in use has that name."""
+
+    code = "segment_name_taken"
+
+    def __init__(self, name: str) -> None:
+        problem = Problem("name", "another segment has this name; choose another")
+        super().__init__(f"There is a segment {name!r} already.", problems=[problem])
+
+
+class SegmentKeptByConditionError(ConflictError):
+    """Who belongs to a segment with a condition is decided by the condition alone."""
+
+    code = "segment_kept_by_condition"
+
+    def __init__(self) -> None:
+        super().__init__("This segment has a condition, which decides who is in it. Change the condition instead.")

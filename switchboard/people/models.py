@@ -201,3 +201,16 @@ class ContactSummary:
     def title(self) -> str:
         """What to call them on a page."""
         return self.name or self.email or self.phone or "Nameless contact"
+
+    @classmethod
+    def of(cls, contact: Contact) -> "ContactSummary":
+        """The row of a whole contact."""
+        return cls(
+            contact.id,
+            contact.name,
+            contact.company,
+            contact.email,
+            contact.phone,
+            contact.opted_out_at,
+            contact.created_at,
+        )

@@ -109,7 +109,7 @@ async def search_contacts(
     if not found and before is None:
         found = await repository_search.find_by_likeness(tx, " ".join(words), min(limit, MOST_ALIKE))
     contacts = await load_contacts(tx, found)
-    return [_summary(contacts[contact_id]) for contact_id in found if contact_id in contacts]
+    return [ContactSummary.of(contacts[contact_id]) for contact_id in found if contact_id in contacts]
 
 
 def contact_facts(contact: Contact) -> dict[str, object]:
@@ -265,18 +265,6 @@ def _searched_words(text: str) -> Sequence[str]:
     # One lone letter begins a word of nearly everybody; beside others it narrows the search.
     is_enough = any(len(word) >= SHORTEST_SEARCH or not word.isascii() for word in words)
     return words[:MOST_SEARCH_WORDS] if is_enough else []
-
-
-def _summary(contact: Contact) -> ContactSummary:
-    return ContactSummary(
-        contact.id,
-        contact.name,
-        contact.company,
-        contact.email,
-        contact.phone,
-        contact.opted_out_at,
-        contact.created_at,
-    )
 
 
 def _after_form(before: ContactRow, form: ContactForm) -> ContactRow:

@@ -36,7 +36,15 @@ WORDINGS: Mapping[str, Wording] = {
     "contact.split": Wording("split", "made an address a contact of its own: {kind}"),
     "contact.opted_out": Wording("ban", "ended all marketing to this contact", "bad"),
     "contact.opted_in": Wording("circle-check", "noted that they want marketing again", "ok"),
+    "contact.tagged": Wording("tag", "tagged this contact: {tags}"),
+    "contact.untagged": Wording("tag", "removed a tag: {tags}"),
     "consent.recorded": Wording("file-text", "recorded what they said to marketing"),
+    "segment.created": Wording("users", "added the segment {segment}"),
+    "segment.updated": Wording("pencil", "changed the segment {segment}"),
+    "segment.archived": Wording("ban", "archived the segment {segment}"),
+    "segment.built": Wording("check", "filled the segment {segment}", "ok"),
+    "segment.entered": Wording("arrow-right", "put them into the segment {segment}"),
+    "segment.left": Wording("log-out", "took them out of the segment {segment}"),
     "note.added": Wording("sticky-note", "wrote a note"),
     "lead.created": Wording("zap", "opened a lead", "accent"),
     "lead.joined": Wording("zap", "added a signal to the open lead"),
@@ -116,7 +124,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 _LEFT_OVER = re.compile(r"(?:\s*:)?\s*$")
 _GAP = re.compile(r"\s+(?=:|\s)")
 # What people typed or named stands as it is; other values are words of ours such as `quiet_hours`.
-_AS_TYPED = frozenset({"message", "way", "by", "text"})
+_AS_TYPED = frozenset({"message", "way", "by", "text", "segment"})
 
 
 def say(kind: str, data: Mapping[str, object], names: Mapping[str, str]) -> tuple[Wording, str]:

@@ -1,0 +1,193 @@
+"""The statements about segments, their members and their size."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from switchboard.kernel.db import Tx
+from switchboard.people.models import ContactSummary
+from switchboard.people.repository import load_contacts
+from switchboard.people.segment_models import MemberOf, Segment, SegmentMember
+
+# What was counted already, and what has come and gone since; by the index segment_tally_by_segment.
+_MEMBERS = """(s.members + coalesce((SELECT sum(t.members) FROM app.segment_tally t WHERE t.segment_id = s.id), 0)
+    )::bigint AS members"""
+_SEGMENT = f"""s.id, s.name, s.title, s.condition, s.reads, s.reads_clock, s.state, s.generation, s.checked,
+    s.looked_at, s.created_by, s.created_at, s.updated_at, s.archived_at, {_MEMBERS}"""
+
+
+async def insert_segment(tx: Tx, segment: Segment) -> bool:
+    """Add a segment; False when another in use has its name."""
+    # One row, by the unique index segment_name.
+    return bool(
+        await tx.execute(
+            """
+            INSERT INTO app.segment (id, workspace_id, name, title, condition, reads, reads_clock, state, created_by)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (workspace_id, name) WHERE archived_at IS NULL DO NOTHING
+            """,
+            (
+                segment.id,
+                tx.workspace_id,
+                segment.name,
+                segment.title,
+                segment.condition,
+                segment.reads,
+                segment.reads_clock,
+                segment.state,
+                segment.created_by,
+            ),
+        )
+    )
+
+
+async def find_segment(tx: Tx, segment_id: UUID) -> Segment | None:
+    """One segment, in use or not."""
+    # By primary key.
+    return await tx.find_one(
+        Segment,
+        f"SELECT {_SEGMENT} FROM app.segment s WHERE s.id = %s AND s.workspace_id = %s",
+        (segment_id, tx.workspace_id),
+    )
+
+
+async def lock_segment(tx: Tx, segment_id: UUID) -> Segment | None:
+    """One segment, held against changes by others until the transaction ends."""
+    # By primary key.
+    return await tx.find_one(
+        Segment,
+        f"SELECT {_SEGMENT} FROM app.segment s WHERE s.id = %s AND s.workspace_id = %s FOR NO KEY UPDATE OF s",
+        (segment_id, tx.workspace_id),
+    )
+
+
+async def find_by_name(tx: Tx, name: str) -> Segment | None:
+    """The segment in use of that name."""
+    # By the unique index segment_name.
+    return await tx.find_one(
+        Segment,
+        f"SELECT {_SEGMENT} FROM app.segment s WHERE s.workspace_id = %s AND s.name = %s AND s.archived_at IS NULL",
+        (tx.workspace_id, name),
+    )
+
+
+async def list_segments(tx: Tx, before: UUID | None, limit: int) -> list[Segment]:
+    """The segments in use, newest first, those older than `before`."""
+    # Walks the partial index segment_list.
+    return await tx.fetch_all(
+        Segment,
+        f"""
+        SELECT {_SEGMENT} FROM app.segment s
+        WHERE s.workspace_id = %s AND s.archived_at IS NULL AND (%s::uuid IS NULL OR s.id < %s)
+        ORDER BY s.id DESC LIMIT %s
+        """,
+        (tx.workspace_id, before, before, limit),
+    )
+
+
+async def count_members(tx: Tx, segment_id: UUID) -> int:
+    """How many contacts a segment has, by what was kept of their coming and going."""
+    # By primary key.
+    found = await tx.fetch_value(
+        f"SELECT {_MEMBERS} FROM app.segment s WHERE s.id = %s AND s.workspace_id = %s", (segment_id, tx.workspace_id)
+    )
+    return int(found or 0)
+
+
+async def archive_segment(tx: Tx, segment_id: UUID) -> bool:
+    """Take a segment out of use; False when it is so already."""
+    # By primary key.
+    changed = await tx.execute(
+        "UPDATE app.segment SET archived_at = app.now() WHERE id = %s AND workspace_id = %s AND archived_at IS NULL",
+        (segment_id, tx.workspace_id),
+    )
+    return changed == 1
+
+
+async def insert_members(tx: Tx, segment_id: UUID, contact_ids: Collection[UUID], *, is_first: bool) -> list[UUID]:
+    """Put contacts into a segment and say who is new there; those merged away and strangers are left out."""
+    # Contacts by primary key; one row each in the primary key and two indexes of segment_member.
+    rows = await tx.fetch_tuples(
+        """
+        INSERT INTO app.segment_member (segment_id, contact_id, workspace_id, added_at, is_first)
+        SELECT %s, c.id, c.workspace_id, app.now(), %s FROM app.contact c
+        WHERE c.id = ANY(%s) AND c.workspace_id = %s AND c.merged_into IS NULL
+        ORDER BY c.id ON CONFLICT DO NOTHING RETURNING contact_id
+        """,
+        (segment_id, is_first, list(contact_ids), tx.workspace_id),
+    )
+    return [row[0] for row in rows]
+
+
+async def delete_members(tx: Tx, segment_id: UUID, contact_ids: Collection[UUID]) -> list[UUID]:
+    """Take contacts out of a segment and say who was in it."""
+    # By primary key.
+    rows = await tx.fetch_tuples(
+        """
+        DELETE FROM app.segment_member WHERE segment_id = %s AND contact_id = ANY(%s) AND workspace_id = %s
+        RETURNING contact_id
+        """,
+        (segment_id, list(contact_ids), tx.workspace_id),
+    )
+    return [row[0] for row in rows]
+
+
+async def list_members(tx: Tx, segment_id: UUID, after: UUID | None, limit: int) -> list[SegmentMember]:
+    """Contacts in a segment by id, those after the contact `after`."""
+    # Walks the primary key of segment_member.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT contact_id, added_at FROM app.segment_member
+        WHERE segment_id = %s AND workspace_id = %s AND (%s::uuid IS NULL OR contact_id > %s)
+        ORDER BY contact_id LIMIT %s
+        """,
+        (segment_id, tx.workspace_id, after, after, limit),
+    )
+    return await _with_contacts(tx, rows)
+
+
+async def list_entered(tx: Tx, segment_id: UUID, limit: int) -> list[SegmentMember]:
+    """Who entered a segment last and is in it still, the latest first; not those it was filled with."""
+    # Walks the partial index segment_member_entered.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT contact_id, added_at FROM app.segment_member
+        WHERE segment_id = %s AND workspace_id = %s AND NOT is_first
+        ORDER BY added_at DESC, contact_id DESC LIMIT %s
+        """,
+        (segment_id, tx.workspace_id, limit),
+    )
+    return await _with_contacts(tx, rows)
+
+
+async def _with_contacts(tx: Tx, rows: Sequence[tuple[UUID, datetime]]) -> list[SegmentMember]:
+    contacts = await load_contacts(tx, [contact_id for contact_id, _ in rows])
+    return [
+        SegmentMember(ContactSummary.of(contacts[contact_id]), added_at)
+        for contact_id, added_at in rows
+        if contact_id in contacts
+    ]
+
+
+async def list_of_contact(tx: Tx, contact_id: UUID, limit: int) -> list[MemberOf]:
+    """The segments in use that a contact is in, by title."""
+    # By the index segment_member_by_contact, joined to segments by primary key.
+    return await tx.fetch_all(
+        MemberOf,
+        """
+        SELECT s.id, s.name, s.title, s.condition IS NULL AS is_list, m.added_at
+        FROM app.segment_member m JOIN app.segment s ON s.id = m.segment_id
+        WHERE m.contact_id = %s AND m.workspace_id = %s AND s.archived_at IS NULL
+        ORDER BY lower(s.title), s.id LIMIT %s
+        """,
+        (contact_id, tx.workspace_id, limit),
+    )
+
+
+async def add_to_tally(tx: Tx, segment_id: UUID, members: int) -> None:
+    """Note by how many a segment has grown or shrunk; nothing is locked, so writers never wait for each other."""
+    # One row.
+    await tx.execute(
+        "INSERT INTO app.segment_tally (segment_id, workspace_id, members) VALUES (%s, %s, %s)",
+        (segment_id, tx.workspace_id, members),
+    )
