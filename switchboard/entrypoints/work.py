@@ -34,7 +34,7 @@ async def _work(settings: Settings, database_url: str, queues: Sequence[str]) ->
     database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
     loops = choose_loops(assembly.build_loops(settings, database), queues)
     await database.open()
-    worker = Worker(loops, database_url)
+    worker = Worker(loops, database)
     _collect_seldom()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, worker.stop)

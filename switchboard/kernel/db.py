@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import psycopg
 from psycopg.rows import class_row, tuple_row
@@ -18,7 +19,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from switchboard.kernel.errors import UnavailableError
-from switchboard.kernel.wire import binary_arrays
+from switchboard.kernel.wire import own_adapters
 
 if TYPE_CHECKING:
     from switchboard.kernel.events import Hub
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 Params = Sequence[object] | Mapping[str, object]
 Connection = psycopg.AsyncConnection[Any]
+Notice = tuple[str, str]
+"""Channel and payload."""
 
 CONNECT_TIMEOUT_SECONDS = 5
 GET_CONNECTION_SECONDS = 5.0
@@ -86,8 +89,8 @@ class Tx:
         self._notices[channel, payload] = None
 
     @property
-    def notices(self) -> list[tuple[str, str]]:
-        """Channel and payload of what is to be told on commit."""
+    def notices(self) -> list[Notice]:
+        """What is to be told on commit."""
         return list(self._notices)
 
     async def execute(self, sql: str, params: Params = ()) -> int:
@@ -146,6 +149,8 @@ class Database:
     def __init__(self, application_url: str, hub: "Hub", *, max_connections: int = 10) -> None:
         self.application_url = application_url
         self._hub = hub
+        self._own: WeakValueDictionary[int, Connection] = WeakValueDictionary()
+        self._listeners: list[Callable[[Sequence[Notice]], None]] = []
         self._pool = AsyncConnectionPool(
             application_url,
             min_size=1,
@@ -160,7 +165,7 @@ class Database:
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "options": "-c timezone=UTC -c jit=off",
                 "application_name": "switchboard",
-                "context": binary_arrays(),
+                "context": own_adapters(),
             },
         )
 
@@ -171,6 +176,18 @@ class Database:
     async def close(self) -> None:
         """Close every connection; open transactions are rolled back."""
         await self._pool.close()
+
+    def on_commit(self, listener: Callable[[Sequence[Notice]], None]) -> None:
+        """Call back with the notices of each transaction of this process as soon as it is committed.
+
+        Others hear them over Postgres; within the process nobody needs to wait for that.
+        """
+        self._listeners.append(listener)
+
+    def has_told(self, backend_pid: int) -> bool:
+        """Whether a notice of this backend was one of our own, of which the listeners know already."""
+        connection = self._own.get(backend_pid)
+        return connection is not None and not connection.closed
 
     @asynccontextmanager
     async def transaction(self, workspace_id: UUID, *, user_id: UUID | None = None) -> AsyncIterator[Tx]:
@@ -234,14 +251,20 @@ class Database:
         except (PoolTimeout, PoolClosed, psycopg.OperationalError) as error:
             raise _database_is_away() from error
 
-    async def _commit(self, connection: Connection, notices: Sequence[tuple[str, str]]) -> None:
+    async def _commit(self, connection: Connection, notices: Sequence[Notice]) -> None:
         # The notices travel with COMMIT as one simple query: NOTIFY takes no parameters.
         told = [SQL("NOTIFY {}, {};").format(Identifier(channel), Literal(payload)) for channel, payload in notices]
+        self._own[connection.info.backend_pid] = connection
         try:
             await connection.execute(Composed([*told, SQL("COMMIT")]))
         except psycopg.OperationalError as error:
             await self._give_up(connection)
             raise _commit_in_doubt() from error
+        finally:
+            # Also where nobody knows whether it was kept: whoever looks finds it, or nothing.
+            if notices:
+                for listener in self._listeners:
+                    listener(notices)
 
     async def _give_up(self, connection: Connection) -> None:
         try:

@@ -19,7 +19,7 @@ from typing import Protocol, runtime_checkable
 import psycopg
 import structlog
 
-from switchboard.kernel.db import Tx
+from switchboard.kernel.db import Database, Notice, Tx
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
 
@@ -86,14 +86,15 @@ class LoopState:
 class Worker:
     """Runs loops side by side in one process until it is told to stop; then finishes the batches in hand."""
 
-    def __init__(self, loops: Sequence[Loop], database_url: str) -> None:
+    def __init__(self, loops: Sequence[Loop], database: Database) -> None:
         self._loops = list(loops)
-        self._database_url = database_url
+        self._database = database
         self._stopping = asyncio.Event()
         self.states = {loop.name: LoopState() for loop in loops}
 
     async def run(self) -> None:
         """Run every loop and the listener; returns after `stop`."""
+        self._database.on_commit(self._hear_own)
         async with asyncio.TaskGroup() as group:
             listener = group.create_task(self._listen())
             running = [group.create_task(self._run_loop(loop)) for loop in self._loops]
@@ -151,13 +152,24 @@ class Worker:
             await asyncio.sleep(AWAY_PAUSE_SECONDS)
 
     async def _listen_once(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._database_url, autocommit=True, connect_timeout=5)
+        url = self._database.application_url
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
         async with connection:
             await connection.execute(f"LISTEN {WAKE_CHANNEL}".encode())
             async for notice in connection.notifies():
-                state = self.states.get(notice.payload)
-                if state is not None:
-                    state.wakened.set()
+                # Of what this process wrote itself, its loops have been told when it was committed.
+                if not self._database.has_told(notice.pid):
+                    self._waken(notice.payload)
+
+    def _hear_own(self, notices: Sequence[Notice]) -> None:
+        for channel, payload in notices:
+            if channel == WAKE_CHANNEL:
+                self._waken(payload)
+
+    def _waken(self, queue: str) -> None:
+        state = self.states.get(queue)
+        if state is not None:
+            state.wakened.set()
 
 
 def _pause_seconds(failures_in_a_row: int, error: Exception) -> float:

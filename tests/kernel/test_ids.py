@@ -1,7 +1,9 @@
 """Ids are UUIDv7 in the order in which they are made."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 from switchboard.kernel.ids import lowest_id, new_id
 
@@ -24,3 +26,16 @@ def test_an_id_has_the_version_the_variant_and_the_instant() -> None:
 
 def test_the_lowest_id_of_an_instant_is_before_all_of_its_millisecond_and_after_all_before() -> None:
     assert new_id(AT - timedelta(milliseconds=1)) < lowest_id(AT) <= new_id(AT)
+
+
+def test_a_child_process_makes_other_ids_than_its_parent() -> None:
+    new_id()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, new_id(AT).bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert UUID(bytes=os.read(reading, 16)) != new_id(AT)
+    os.close(reading)
+    os.close(writing)

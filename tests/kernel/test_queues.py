@@ -8,11 +8,13 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from switchboard.kernel import jobs
+from switchboard.kernel import jobs, queues
 from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import Again, JobLoop
 from switchboard.kernel.queues import Tick, Worker, backoff
 from tests.conftest import Urls, move_clock
+from tests.processes import eventually
 
 
 class FailingOnce:
@@ -36,9 +38,9 @@ class FailingOnce:
         self.closed = True
 
 
-async def test_a_loop_outlives_a_failed_batch_and_is_closed_at_the_end(urls: Urls) -> None:
+async def test_a_loop_outlives_a_failed_batch_and_is_closed_at_the_end(database: Database) -> None:
     loop = FailingOnce()
-    worker = Worker([loop], urls.application)
+    worker = Worker([loop], database)
     running = asyncio.create_task(worker.run())
     await asyncio.wait_for(loop.recovered.wait(), 5)
     worker.stop()
@@ -130,10 +132,59 @@ async def test_a_notice_wakes_a_loop_at_once(database: Database, workspace_id: U
     async def count(_tx: Tx, _payload: Payload) -> None:
         woken.set()
 
-    worker = Worker([JobLoop(database, {"count": count})], urls.application)
+    worker = Worker([JobLoop(database, {"count": count})], database)
     running = asyncio.create_task(worker.run())
     async with database.transaction(workspace_id) as tx:
         await jobs.enqueue(tx, "count", {}, after=timedelta(0))
     await asyncio.wait_for(woken.wait(), 5)
     worker.stop()
     await asyncio.wait_for(running, 5)
+
+
+class Counting:
+    """A loop that has nothing to do, and counts how often it was asked."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.asked = asyncio.Event()
+
+    async def tick(self) -> Tick:
+        self.ticks += 1
+        self.asked.set()
+        return Tick(0, has_more=False)
+
+    async def next_tick(self) -> None:
+        await asyncio.wait_for(self.asked.wait(), 5)
+        self.asked.clear()
+
+
+def _is_listening(urls: Urls) -> bool:
+    with psycopg.connect(urls.superuser) as connection:
+        look = "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND datname = current_database()"
+        return connection.execute(look.encode()).fetchone() is not None
+
+
+async def test_a_wake_of_the_own_process_is_heard_at_the_commit_and_once(
+    database: Database, workspace_id: UUID, urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "IDLE_SECONDS", 60.0)
+    loop, other = Counting(), Database(urls.application, Hub(), max_connections=1)
+    worker = Worker([loop], database)
+    running = asyncio.create_task(worker.run())
+    await other.open()
+    await loop.next_tick()
+    await asyncio.to_thread(eventually, lambda: _is_listening(urls), what="the listener")
+    async with database.transaction(workspace_id) as tx:
+        await queues.wake(tx, loop.name)
+    assert worker.states[loop.name].wakened.is_set()
+    await loop.next_tick()
+    # What another process tells comes over Postgres, behind our own notice, which has woken nobody a second time.
+    async with other.transaction(workspace_id) as tx:
+        await queues.wake(tx, loop.name)
+    await loop.next_tick()
+    assert loop.ticks == 3
+    worker.stop()
+    await asyncio.wait_for(running, 5)
+    await other.close()

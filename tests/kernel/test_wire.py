@@ -1,0 +1,39 @@
+"""What comes back from Postgres is what the standard library would read."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.kernel.db import Database
+from switchboard.kernel.wire import read_json
+
+_ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(_ANY_JSON, st.booleans())
+def test_json_is_read_as_the_standard_library_reads_it(value: Any, is_ascii: bool) -> None:
+    text = json.dumps(value, ensure_ascii=is_ascii)
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        data = json.dumps(value).encode()
+    assert json.dumps(read_json(data)) == json.dumps(json.loads(data))
+
+
+@pytest.mark.parametrize(
+    "text", ["1e400", "12345678901234567890123", "-0", "-0.0", '{"a": 1, "a": 2}', r'"\ud800"', "1E-400", " [ 1 ]\n"]
+)
+def test_what_only_some_readers_take_is_read_alike(text: str) -> None:
+    assert repr(read_json(text.encode())) == repr(json.loads(text))
+
+
+async def test_columns_of_json_come_back_as_values(database: Database) -> None:
+    async with database.directory() as tx:
+        row = await tx.fetch_tuples("SELECT %s::json, %s::jsonb", (r'"\ud800"', '{"a": [1, 2.5, null]}'))
+    assert row == [("\ud800", {"a": [1, 2.5, None]})]
