@@ -13,7 +13,7 @@ DEMO_FLAG := $(if $(filter-out 0 no false,$(DEMO)),--demo)
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev up test check check-style check-types check-imports check-migrations check-gates
-.PHONY: bench chaos mutations screenshots lock clean
+.PHONY: bench chaos crash-points mutations screenshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: install-dev ## Measure (ARGS="intake --json")
 
 chaos: install-dev ## Kill processes by seed under load and count what was lost
 	@$(VENV_PYTHON) -m pytest -n 0 -m chaos tests/chaos $(ARGS)
+
+crash-points: install-dev ## Break every call of one story in every way, and see that nothing is lost or doubled
+	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) -m crash tests/crash_points $(ARGS)
 
 mutations: install-dev ## Break every promise on purpose, in copies, and see that its tests turn red
 	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) -m "" tests/mutations $(ARGS)

@@ -144,15 +144,26 @@ class Tx:
 
 
 class Database:
-    """The pool of one process. `application_url` must name a role that cannot bypass row-level security."""
+    """The pool of one process. `application_url` must name a role that cannot bypass row-level security.
 
-    def __init__(self, application_url: str, hub: "Hub", *, max_connections: int = 10) -> None:
+    Every statement, commit and rollback passes through `wait` of a connection of `connection_class`.
+    """
+
+    def __init__(
+        self,
+        application_url: str,
+        hub: "Hub",
+        *,
+        max_connections: int = 10,
+        connection_class: type[Connection] = psycopg.AsyncConnection,
+    ) -> None:
         self.application_url = application_url
         self._hub = hub
         self._own: WeakValueDictionary[int, Connection] = WeakValueDictionary()
         self._listeners: list[Callable[[Sequence[Notice]], None]] = []
         self._pool = AsyncConnectionPool(
             application_url,
+            connection_class=connection_class,
             min_size=1,
             max_size=max_connections,
             open=False,
