@@ -1,6 +1,6 @@
 """Users' templates: Liquid over variables, MJML for the look, a text part made from the HTML.
 
-A template is compiled once per content and kept; a message then only costs three small Liquid renders.
+A template is compiled once per content and kept; a message then only fills in what differs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +24,7 @@ from switchboard.delivery.rendering_mjml import (
     compile_markup,
     mask_liquid,
 )
+from switchboard.delivery.rendering_skeleton import Fillable
 from switchboard.delivery.rendering_text import convert_to_text, tidy_text
 from switchboard.kernel.errors import Problem
 
@@ -55,19 +56,18 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    subject: BoundTemplate
-    html: BoundTemplate
-    text: BoundTemplate
+    subject: Fillable
+    html: Fillable
+    text: Fillable
 
 
 def render_template(template: Template, variables: Mapping[str, object]) -> Rendered:
     """Render one message; a variable that is missing is empty. Raises `TemplateError`."""
     compiled = _compile(template.subject, template.body)
-    subject = render_bounded(compiled.subject, variables, field="subject")
     return Rendered(
-        subject=_as_one_line(subject),
-        html=render_bounded(compiled.html, variables),
-        text=tidy_text(render_bounded(compiled.text, variables, field="text")),
+        subject=_as_one_line(compiled.subject.render(variables, field="subject")),
+        html=compiled.html.render(variables, field="body"),
+        text=tidy_text(compiled.text.render(variables, field="text")),
     )
 
 
@@ -95,9 +95,9 @@ def _compile(subject: str, body: str) -> _Compiled:
     html = compile_markup(masked)
     text = convert_to_text(html, tags=masked.tags)
     return _Compiled(
-        subject=parse_plain(subject, field="subject"),
-        html=parse_markup(masked.restore(html)),
-        text=parse_plain(masked.restore(text)),
+        subject=Fillable.of(parse_plain(subject, field="subject")),
+        html=Fillable.of(parse_markup(masked.restore(html))),
+        text=Fillable.of(parse_plain(masked.restore(text))),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import EmailMessage, MIMEPart
-from email.policy import default
+from email.policy import SMTP, default
 from email.utils import getaddresses
 
 import pytest
@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from switchboard.delivery.composing import (
     Mailbox,
-    OutgoingAttachment,
     OutgoingEmail,
     clean_header,
     compose_email,
     envelope_address,
     needs_smtputf8,
 )
+from switchboard.delivery.composing_content import Attachment
+from switchboard.kernel.characters import make_storable
 from switchboard.kernel.errors import InvalidError
 
 PLAIN = OutgoingEmail(
@@ -54,7 +55,7 @@ def test_a_plain_mail_byte_for_byte() -> None:
 
 
 def test_equal_mails_are_equal_bytes() -> None:
-    picture = OutgoingAttachment("a.png", "image/png", b"x", content_id="a")
+    picture = Attachment("a.png", "image/png", b"x", content_id="a")
     mail = replace(PLAIN, html="<p>x</p>", attachments=(picture, replace(picture, content_id=None)))
     assert compose_email(mail) == compose_email(replace(mail))
     assert compose_email(mail) != compose_email(replace(mail, message_id="<02@mail.example.org>"))
@@ -86,10 +87,10 @@ def test_attachments_and_inline_pictures() -> None:
             PLAIN,
             html='<img src="cid:logo">',
             attachments=(
-                OutgoingAttachment("logo.png", "image/png", b"\x89PNG", content_id="logo"),
-                OutgoingAttachment("préis.pdf", "application/pdf", b"%PDF"),
-                OutgoingAttachment("x\r\nX-Evil: 1", "not a type", b"?"),
-                OutgoingAttachment("mail.eml", "message/rfc822", b"From: x\n\ny"),
+                Attachment("logo.png", "image/png", b"\x89PNG", content_id="logo"),
+                Attachment("préis.pdf", "application/pdf", b"%PDF"),
+                Attachment("x\r\nX-Evil: 1", "not a type", b"?"),
+                Attachment("mail.eml", "message/rfc822", b"From: x\n\ny"),
             ),
         )
     )
@@ -183,13 +184,50 @@ def test_identifiers_that_could_break_out_are_refused(change: dict[str, str]) ->
         compose_email(replace(PLAIN, **change))  # type: ignore[arg-type]
 
 
+def compose_by_library(email: OutgoingEmail) -> bytes:
+    """The content of a mail as the library itself writes it, behind our headers."""
+    content = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    content.set_content(make_storable(email.text))
+    if email.html is not None:
+        content.add_alternative(make_storable(email.html), subtype="html")
+        boundary = message_from_bytes(compose_email(email)).get_boundary()
+        assert boundary is not None
+        content.set_boundary(boundary)
+    ours, _, _ = compose_email(email).partition(b"Content-Type:" if email.html is None else b"MIME-Version:")
+    return ours + content.as_bytes()
+
+
+SHORT_LINES = st.lists(st.text(st.sampled_from("ab .<>=\t"), max_size=70), max_size=6).map("\n".join)
+ANY_LINES = st.lists(st.text(st.sampled_from("ab .<>=\tä日\x0b"), max_size=200), max_size=4).map("\r\n".join)
+
+
+@given(SHORT_LINES, st.none() | SHORT_LINES)
+def test_content_of_short_lines_is_the_librarys_byte_for_byte(text: str, html: str | None) -> None:
+    mail = replace(PLAIN, text=text, html=html)
+    assert compose_email(mail) == compose_by_library(mail)
+
+
+@given(ANY_LINES, st.none() | ANY_LINES)
+def test_any_content_reads_like_the_librarys(text: str, html: str | None) -> None:
+    mail = replace(PLAIN, text=text, html=html)
+    raw = compose_email(mail)
+    ours, theirs = (message_from_bytes(one, policy=default) for one in (raw, compose_by_library(mail)))
+    for kind in ("plain", "html"):
+        mine, other = ours.get_body((kind,)), theirs.get_body((kind,))
+        assert (mine is None) == (other is None)
+        if mine is not None:
+            assert mine.get_payload(decode=True) == other.get_payload(decode=True)  # type: ignore[union-attr]
+    assert raw.isascii()
+    assert max(map(len, raw.splitlines())) <= 78
+
+
 NASTY = st.text(st.sampled_from(list('aé日 \r\n\t\x00\x0b\x0c\x85\u2028\u202e\ud800:<>@,;"=?_()[]\\.')), max_size=60)
 
 
 @given(st.tuples(NASTY, NASTY, NASTY, NASTY, NASTY, NASTY))
 def test_no_text_can_add_a_header(texts: tuple[str, str, str, str, str, str]) -> None:
     subject, name, text, html, filename, content_id = texts
-    attachment = OutgoingAttachment(filename, "text/plain", b"x", content_id=content_id or None)
+    attachment = Attachment(filename, "text/plain", b"x", content_id=content_id or None)
     raw = compose_email(
         replace(
             PLAIN,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchboard.delivery.composing import Mailbox, OutgoingAttachment, OutgoingEmail, compose_email
+from switchboard.delivery.composing import Mailbox, OutgoingEmail, compose_email
+from switchboard.delivery.composing_content import Attachment
 from switchboard.inbox.parsing import MAX_MAIL_BYTES, IncomingAttachment, ParsedEmail, parse_email
 from switchboard.kernel.errors import TooLargeError
 
@@ -66,7 +67,7 @@ def test_what_we_compose_we_can_read() -> None:
         text="Zeile eins\n.Zeile zwei\n",
         html="<p>日本語</p>",
         references=("<00@mail.example.org>",),
-        attachments=(OutgoingAttachment("naïve.txt", "text/plain", "é".encode()),),
+        attachments=(Attachment("naïve.txt", "text/plain", "é".encode()),),
         automatic=True,
     )
     parsed = parse_email(compose_email(sent))
