@@ -5,6 +5,7 @@ VENV_PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed-runtime
 DEVELOPMENT := $(VENV)/.installed-dev
 PACKAGES := $(VENV)/.installed-system-packages
+BENCH_PEERS := .venv-bench/.installed
 
 # Whatever stands behind `make test` and its like goes on to the program: make test ARGS="-k routing"
 ARGS ?=
@@ -13,7 +14,7 @@ DEMO_FLAG := $(if $(filter-out 0 no false,$(DEMO)),--demo)
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev up test check check-style check-types check-imports check-migrations check-gates
-.PHONY: bench chaos crash-points mutations screenshots lock clean
+.PHONY: bench bench-install chaos crash-points mutations screenshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +47,10 @@ check-migrations: $(DEVELOPMENT)
 check-gates: $(DEVELOPMENT)
 	$(VENV_PYTHON) -m tools.gates
 
-bench: install-dev ## Measure (ARGS="intake --json")
-	@$(VENV_PYTHON) -m bench $(ARGS)
+bench: install-dev bench-install ## Measure everything for about half an hour, write the guide's page (ARGS="intake --json" for one)
+	@$(VENV_PYTHON) -m bench $(or $(ARGS),all)
+
+bench-install: $(BENCH_PEERS) ## Install the systems that benchmarks compare with, apart from everything else
 
 chaos: install-dev ## Kill processes by seed under load and count what was lost
 	@$(VENV_PYTHON) -m pytest -n 0 -m chaos tests/chaos $(ARGS)
@@ -66,9 +69,11 @@ lock: $(DEVELOPMENT) ## Resolve the dependencies anew and pin them with hashes
 		--generate-hashes --no-header -q -o requirements/runtime.txt
 	$(VENV)/bin/uv pip compile pyproject.toml --group build --group dev -c requirements/runtime.txt --universal \
 		--python-version 3.11 --generate-hashes --no-header -q -o requirements/dev.txt
+	$(VENV)/bin/uv pip compile --group bench --universal --python-version 3.11 \
+		--generate-hashes --no-header -q -o requirements/bench.txt
 
 clean: ## Remove what make has made; data/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis artefacts dist
+	rm -rf $(VENV) .venv-bench bench/peers/node_modules .mypy_cache .ruff_cache .import_linter_cache .hypothesis artefacts dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUNTIME): requirements/runtime.txt pyproject.toml tools/install.sh
@@ -81,3 +86,6 @@ $(DEVELOPMENT): requirements/dev.txt pyproject.toml tools/install.sh
 
 $(PACKAGES): tools/system_packages.sh | $(DEVELOPMENT)
 	@tools/system_packages.sh && touch $@
+
+$(BENCH_PEERS): requirements/bench.txt bench/peers/package-lock.json tools/bench_install.sh | $(RUNTIME)
+	@tools/bench_install.sh && mkdir -p $(@D) && touch $@

@@ -8,9 +8,12 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. `limits` are what this machine reached in the same run without us, `peers` other systems
-    on the same machine in the same run, `cost` is what an item took of this machine (see bench.probes: `app_us`,
-    `postgres_us`, `wal_bytes`, `commits`, `dead_tuples`, `share_of_limit`); `target` is None where none is set."""
+    """One measured number; `target` is None where none is set.
+
+    `limits` are what this machine reached in the same run without us, `peers` other systems on it in the same run,
+    `absent` those that could not be run and why. `cost` is what an item took of the machine (see bench.probes):
+    `app_us`, `postgres_us`, `wal_bytes`, `commits`, `dead_tuples`, `share_of_limit`.
+    """
 
     metric: str
     value: float
@@ -20,6 +23,7 @@ class Figure:
     limits: Mapping[str, float] = field(default_factory=dict)
     peers: Mapping[str, float] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 def as_json(figures: Sequence[Figure]) -> str:
@@ -35,5 +39,6 @@ def as_text(figures: Sequence[Figure]) -> str:
         lines.append(f"{figure.metric}: {figure.value:,.10g} {figure.unit}{aim}")
         lines += [f"    limit  {name}: {value:,.10g}" for name, value in figure.limits.items()]
         lines += [f"    peer   {name}: {value:,.10g}" for name, value in figure.peers.items()]
+        lines += [f"    peer   {name}: absent, {reason}" for name, reason in figure.absent.items()]
         lines += [f"    cost   {name}: {value:,.10g}" for name, value in figure.cost.items()]
     return "\n".join(lines)

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import uvloop
 
@@ -30,12 +31,13 @@ class Mail:
     at: float
 
 
-class Sink:
-    """A mail server in a process of its own, ended with the block."""
+class SinkProcess:
+    """A server in a process of its own, ended with the block: `python -m module` calls `serve`."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "bench.sink"]
+    def __init__(self, module: str) -> None:
+        command = [sys.executable, "-m", module]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self._process.pid
         self.port = int(self._read())
 
     def __enter__(self) -> Self:
@@ -47,16 +49,28 @@ class Sink:
         self._process.terminate()
         self._process.communicate(timeout=10)
 
-    def take(self) -> list[Mail]:
-        """The mails that came since the last call."""
+    def ask(self) -> list[Any]:
+        """What came since the last call, as the process notes it."""
         assert self._process.stdin is not None
         self._process.stdin.write("take\n")
         self._process.stdin.flush()
-        return [Mail(recipient, at) for recipient, at in json.loads(self._read())]
+        taken: list[Any] = json.loads(self._read())
+        return taken
 
     def _read(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline()
+
+
+class Sink(SinkProcess):
+    """The mail server."""
+
+    def __init__(self) -> None:
+        super().__init__("bench.sink")
+
+    def take(self) -> list[Mail]:
+        """The mails that came since the last call."""
+        return [Mail(recipient, at) for recipient, at in self.ask()]
 
 
 class _Conversation(asyncio.Protocol):
@@ -110,10 +124,11 @@ class _Conversation(asyncio.Protocol):
         return b"250 2.0.0 Ok\r\n"
 
 
-async def _serve() -> None:
-    taken: list[tuple[str, float]] = []
+async def serve(conversation: Callable[[list[Any]], asyncio.Protocol]) -> None:
+    """Print the port, then answer each line of the standard input with what the conversations have noted since."""
+    taken: list[Any] = []
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Conversation(taken), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: conversation(taken), "127.0.0.1", 0)
     _say(server.sockets[0].getsockname()[1])
     asked = asyncio.Queue[str]()
     threading.Thread(target=_hear, args=(loop, asked), daemon=True).start()
@@ -136,4 +151,4 @@ def _say(value: object) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(serve(_Conversation))
