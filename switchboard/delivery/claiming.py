@@ -18,7 +18,7 @@ from switchboard.delivery import letters, repository, repository_holds, reposito
 from switchboard.delivery.gate import Verdict, decide
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.letters import Letterhead, Outgoing
-from switchboard.delivery.models import LoadLeadFacts, Message
+from switchboard.delivery.models import LANES, LoadLeadFacts, Message
 from switchboard.delivery.queueing import drop_stopped, message_event
 from switchboard.delivery.repository_outbox import Due
 from switchboard.kernel import events
@@ -54,10 +54,18 @@ class Claimed:
 
 
 class Claimer:
-    """Takes due messages of all workspaces."""
+    """Takes due messages of all workspaces, from some lanes of the outbox or all."""
 
-    def __init__(self, database: Database, letterhead: Letterhead, load_lead_facts: LoadLeadFacts) -> None:
+    def __init__(
+        self,
+        database: Database,
+        letterhead: Letterhead,
+        load_lead_facts: LoadLeadFacts,
+        *,
+        lanes: Collection[int] = LANES,
+    ) -> None:
         self._database = database
+        self._lanes = tuple(lanes)
         self._letterhead = letterhead
         self._load_lead_facts = load_lead_facts
 
@@ -89,11 +97,16 @@ class Claimer:
         rested = [channel for channel in channels if channel in breaks and breaks[channel].ends_at <= now]
         claimed = []
         if working:
-            claimed = await repository_outbox.claim(tx, working, slots=room.slots, slots_for_flows=room.slots_for_flows)
+            claimed = await self._claim_lanes(tx, working, room)
         for channel in rested:
             # After a break one message tries whether the server takes mail again; the others wait for its outcome.
-            claimed += await repository_outbox.claim(tx, [channel], slots=1, slots_for_flows=1)
+            claimed += await self._claim_lanes(tx, [channel], Room(1, 1))
         return claimed, rested
+
+    async def _claim_lanes(self, tx: Tx, channels: Collection[str], room: Room) -> list[Due]:
+        return await repository_outbox.claim(
+            tx, channels, slots=room.slots, slots_for_flows=room.slots_for_flows, lanes=self._lanes
+        )
 
     async def _decide_safely(self, tx: Tx, due: Sequence[Due]) -> list[Outgoing]:
         """Decide on a workspace's rows; when that fails, on one after the other, so that one bad row harms no other."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from uuid import UUID
 
 from switchboard.delivery.models import LANE_REPLY, LANES, ChannelBreak, Message
@@ -66,15 +67,18 @@ _OF_LANE = """
         )"""
 
 
-def _claim_statement() -> str:
+@cache
+def _claim_statement(lanes: Sequence[int]) -> str:
     """One range of the index a lane, the urgent lanes first; each takes what those before it have left."""
     parts, before = [], ""
-    for lane in LANES:
-        room = f"%(slots)s{before}" if lane <= LANE_REPLY else f"least(%(flows)s, %(slots)s{before}){_behind(lane)}"
+    for lane in lanes:
+        room = (
+            f"%(slots)s{before}" if lane <= LANE_REPLY else f"least(%(flows)s, %(slots)s{before}){_behind(lane, lanes)}"
+        )
         parts.append(_OF_LANE.format(lane=lane, room=room))
         if lane <= LANE_REPLY:
             before += _less(lane)
-    rows = " UNION ALL ".join(f"TABLE lane_{lane}" for lane in LANES)
+    rows = " UNION ALL ".join(f"TABLE lane_{lane}" for lane in lanes)
     # A campaign is let go on only after what was parked under its hold is committed: hence the lock on the hold.
     # Takes what is due, by one range of the partial index outbox_due a lane; holds are few and read as a whole.
     return f"""
@@ -89,24 +93,24 @@ def _claim_statement() -> str:
         """
 
 
-def _behind(lane: int) -> str:
-    return "".join(_less(other) for other in LANES if LANE_REPLY < other < lane)
+def _behind(lane: int, lanes: Sequence[int]) -> str:
+    return "".join(_less(other) for other in lanes if LANE_REPLY < other < lane)
 
 
 def _less(lane: int) -> str:
     return f" - (SELECT count(*) FROM lane_{lane})"
 
 
-_CLAIM = _claim_statement()
-
-
-async def claim(tx: Tx, channels: Collection[str], *, slots: int, slots_for_flows: int) -> list[Due]:
+async def claim(
+    tx: Tx, channels: Collection[str], *, slots: int, slots_for_flows: int, lanes: Sequence[int] = LANES
+) -> list[Due]:
     """Hold rows that are due on these channels, the urgent lanes first; those of held campaigns are parked.
 
     At most `slots` altogether, and at most `slots_for_flows` of those of the lanes that may wait.
     """
     # One range of the partial index outbox_due a lane: what is put off in one lane is never walked for another.
-    return await tx.fetch_all(Due, _CLAIM, {"channels": list(channels), "slots": slots, "flows": slots_for_flows})
+    statement = _claim_statement(tuple(lanes))
+    return await tx.fetch_all(Due, statement, {"channels": list(channels), "slots": slots, "flows": slots_for_flows})
 
 
 async def lease(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> dict[UUID, int]:

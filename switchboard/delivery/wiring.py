@@ -3,7 +3,8 @@
 from switchboard.delivery.channels.registry import build_channels
 from switchboard.delivery.letters import Letterhead
 from switchboard.delivery.models import LoadLeadFacts
-from switchboard.delivery.outbox import OutboxLoop, ReaperLoop
+from switchboard.delivery.outbox import OutboxLoop
+from switchboard.delivery.reaping import ReaperLoop
 from switchboard.kernel.db import Database
 from switchboard.kernel.queues import Loop
 from switchboard.kernel.settings import Settings

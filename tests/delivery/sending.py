@@ -12,7 +12,8 @@ from switchboard.delivery.channels.base import Envelope, SendError, Sent
 from switchboard.delivery.channels.recording import RecordingChannel
 from switchboard.delivery.letters import Letterhead
 from switchboard.delivery.models import Draft, Message
-from switchboard.delivery.outbox import OutboxLoop, ReaperLoop
+from switchboard.delivery.outbox import OutboxLoop
+from switchboard.delivery.reaping import ReaperLoop
 from switchboard.kernel.db import Database
 
 SECRET = b"a secret of thirty-two letters..."
