@@ -21,6 +21,7 @@ from switchboard.flows.definition_parsing import parse_flow
 from switchboard.flows.shipped import shipped_flows
 from switchboard.intake.formats.registry import FORMATS
 from switchboard.intake.mapping import TARGETS, FieldMapping
+from switchboard.intake.reserve import Kept
 from switchboard.kernel import telemetry
 from switchboard.kernel.db import Database
 from switchboard.kernel.expressions import FUNCTIONS, compile_expression
@@ -93,7 +94,7 @@ def test_figures_are_documented() -> None:
         if isinstance(figure, prometheus_client.Counter | prometheus_client.Histogram):
             registry.register(figure)
     counters = {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
-    nobody = Health(False, "unreachable", (), False, (), ())
+    nobody = Health(False, "unreachable", (), False, (), (), Kept("disk"))
     gauges = set(re.findall(r"^# TYPE (switchboard_\w+) gauge$", render_metrics(nobody, None).decode(), re.MULTILINE))
     # When a counter began to count is written beside each of them by the library.
     figures = {name for name in counters | gauges if not name.endswith("_created")}

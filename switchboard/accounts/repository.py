@@ -208,6 +208,16 @@ async def delete_address(tx: Tx, kind: str, address: str) -> None:
     )
 
 
+async def list_addresses(tx: Tx, kind: str, most: int) -> list[tuple[str, UUID, UUID | None]]:
+    """Address, workspace and target of every address of a kind, at most `most`."""
+    # By the first column of the primary key.
+    rows = await tx.fetch_tuples(
+        "SELECT address, owner_workspace_id, target_id FROM app.address_book WHERE kind = %s ORDER BY address LIMIT %s",
+        (kind, most),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 async def find_address(tx: Tx, kind: str, address: str) -> tuple[UUID, UUID | None] | None:
     """The workspace and the target behind a public address."""
     # By primary key.

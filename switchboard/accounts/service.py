@@ -184,6 +184,11 @@ async def remove_address(tx: Tx, kind: str, address: str) -> None:
     await repository.delete_address(tx, kind, address)
 
 
+async def list_addresses(tx: Tx, kind: str, most: int) -> list[tuple[str, UUID, UUID | None]]:
+    """Address, workspace and target of every public address of a kind, at most `most`, over all workspaces."""
+    return await repository.list_addresses(tx, kind, most)
+
+
 async def find_address(tx: Tx, kind: str, address: str) -> tuple[UUID, UUID | None] | None:
     """The workspace and target behind a public address, or None; works before any workspace is known."""
     return await repository.find_address(tx, kind, address)

@@ -68,12 +68,12 @@ def serve() -> None:
     from switchboard.accounts.command_line import application_url
     from switchboard.entrypoints.serve import serve as run_serve
     from switchboard.ops.ports import require_free_port
-    from switchboard.ops.schema import check_application_role
+    from switchboard.ops.schema import is_database_away
 
     database_url = application_url(settings)
-    check_application_role(database_url)
+    is_away = is_database_away(settings, database_url)
     require_free_port(settings.host, settings.port)
-    run_serve(settings, database_url)
+    run_serve(settings, database_url, is_away=is_away)
 
 
 @app.command()

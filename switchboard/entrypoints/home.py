@@ -135,7 +135,16 @@ async def _parts(visit: Visit, now: datetime) -> tuple[list[Trouble], bool]:
             text = f"{source.name} has gone quiet"
             troubles.append(Trouble(f"quiet-{source.id}", text, "last signal", href, at=found.last_at))
     is_fresh = all(found.last_at is None for found in figures.values())
-    return [*queues, *troubles], is_fresh
+    return [*await _kept_troubles(visit), *queues, *troubles], is_fresh
+
+
+async def _kept_troubles(visit: Visit) -> list[Trouble]:
+    """Signals that wait outside the database."""
+    kept = await visit.request.app.state.standby.measure()
+    return [
+        Trouble(f"kept-{number}", "Signals came in while the database was away", text, "/health/ready")
+        for number, text in enumerate(health.describe_kept(kept))
+    ]
 
 
 async def _failed_sends(visit: Visit, now: datetime) -> list[Trouble]:

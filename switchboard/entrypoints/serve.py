@@ -7,8 +7,11 @@ import uvicorn
 
 from switchboard.entrypoints.http_connection import BoundedConnection
 from switchboard.entrypoints.web import create_app
+from switchboard.intake.outage import RETRY_AFTER_SECONDS
+from switchboard.kernel.errors import ConfigurationError, DatabaseAwayError, UnavailableError
 from switchboard.kernel.logs import configure_logs
 from switchboard.kernel.settings import Settings
+from switchboard.ops.schema import check_application_role
 
 
 class _Server(uvicorn.Server):
@@ -19,11 +22,16 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings, database_url: str) -> None:
-    """Serve pages, API and intake until SIGTERM or Ctrl-C; requests in flight get `SHUTDOWN_SECONDS`."""
+def serve(settings: Settings, database_url: str, *, is_away: bool = False) -> None:
+    """Serve pages, API and intake until SIGTERM or Ctrl-C; requests in flight get `SHUTDOWN_SECONDS`.
+
+    With `is_away` intake goes on without the database until it is back and has been checked as at any start; raises
+    the ConfigurationError of that check.
+    """
     configure_logs(settings.log_level, settings.log_format)
+    check = _LateCheck(database_url) if is_away else None
     config = uvicorn.Config(
-        create_app(settings, database_url),
+        create_app(settings, database_url, check_later=check),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -37,4 +45,28 @@ def serve(settings: Settings, database_url: str) -> None:
     )
     server = _Server(config)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        if check is not None:
+            check.server = server
         runner.run(server.serve())
+    if check is not None and check.failure is not None:
+        raise check.failure
+
+
+class _LateCheck:
+    """What is checked at a start, once the database is back. A database that may not be used ends the server."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self.server: uvicorn.Server | None = None
+        self.failure: ConfigurationError | None = None
+
+    async def __call__(self) -> None:
+        try:
+            await asyncio.to_thread(check_application_role, self._database_url)
+        except DatabaseAwayError as error:
+            raise UnavailableError(error.message, retry_after_seconds=RETRY_AFTER_SECONDS) from error
+        except ConfigurationError as error:
+            self.failure = error
+            if self.server is not None:
+                self.server.should_exit = True
+            raise UnavailableError(error.message, retry_after_seconds=RETRY_AFTER_SECONDS) from error

@@ -21,27 +21,33 @@ from switchboard.entrypoints.intake_first import IntakeFirst
 from switchboard.entrypoints.request_metrics import RequestMetrics
 from switchboard.intake.app import IntakeApp
 from switchboard.intake.batcher import Batcher
-from switchboard.intake.doors import Doors
+from switchboard.intake.standby import Check, Standby
 from switchboard.kernel.body_budget import BodyBudget
 from switchboard.kernel.db import Database
-from switchboard.kernel.errors import NotFoundError, SwitchboardError
+from switchboard.kernel.errors import NotFoundError, SwitchboardError, UnavailableError
 from switchboard.kernel.http import Renderer, error_headers, own_path, page_response, problem_response, wants_json
 from switchboard.kernel.live import LiveFeed
 from switchboard.kernel.settings import Settings
-from switchboard.ops import health_pages
+from switchboard.ops import health, health_pages
 
 STATIC = Path(__file__).parent / "static"
 
 
-def create_app(settings: Settings, database_url: str) -> Starlette:
-    """The application for one process; connects to nothing until its lifespan begins."""
+def create_app(settings: Settings, database_url: str, *, check_later: Check | None = None) -> Starlette:
+    """The application for one process; connects to nothing until its lifespan begins.
+
+    With `check_later` the database is away: intake answers without it, and it is opened once the check raises nothing.
+    """
     database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
     live = LiveFeed(database_url)
-    batcher = Batcher(database, most_waiting=settings.intake_buffer)
+    standby = Standby(settings, database)
+    batcher = Batcher(database, most_waiting=settings.intake_buffer, reserve=standby.reserve)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await database.open()
+        if check_later is None:
+            await database.open()
+        await standby.start(check_later)
         batcher.start()
         listening = asyncio.create_task(live.run())  # gate: tasks the feed lives as long as the process
         try:
@@ -50,6 +56,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
             live.close()
             listening.cancel()
             await batcher.stop()
+            await standby.stop()
             await database.close()
 
     app = Starlette(
@@ -63,7 +70,8 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     app.state.live = live
     app.state.batcher = batcher
     app.state.bodies = BodyBudget()
-    app.state.intake = IntakeApp(Doors(database), batcher, app.state.bodies)
+    app.state.standby = standby
+    app.state.intake = IntakeApp(standby.doors, batcher, app.state.bodies)
     app.state.renderer = Renderer(assembly.ROOMS_WITH_PAGES, FILTERS)
     app.state.static_version = _static_version()
     app.state.shell_counts = assembly.shell_counts
@@ -87,7 +95,10 @@ async def _known_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SwitchboardError)  # noqa: S101 Starlette hands over only what was registered
     if wants_json(request):
         return problem_response(error)
-    return _error_page(request, error)
+    standby: Standby = request.app.state.standby
+    is_outage = isinstance(error, UnavailableError) and standby.outage.is_on
+    remedy = health.describe_outage(standby, await standby.measure()) if is_outage else ""
+    return _error_page(request, error, remedy)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -107,7 +118,7 @@ async def _bug(request: Request, _error: Exception) -> Response:
     )
 
 
-def _error_page(request: Request, error: SwitchboardError) -> Response:
+def _error_page(request: Request, error: SwitchboardError, remedy: str) -> Response:
     problems = [
         f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in error.problems
     ]
@@ -115,7 +126,7 @@ def _error_page(request: Request, error: SwitchboardError) -> Response:
         "status": error.status,
         "title": error.code.replace("_", " ").capitalize(),
         "message": error.message,
-        "remedy": "; ".join(problems),
+        "remedy": remedy or "; ".join(problems),
         "back_href": _page_before(request) if request.method == "POST" else "",
         "static_version": request.app.state.static_version,
     }

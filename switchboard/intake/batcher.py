@@ -17,6 +17,8 @@ import structlog
 from switchboard.intake import repository
 from switchboard.intake.errors import IntakeFullError
 from switchboard.intake.models import Accepted, NewSignal
+from switchboard.intake.outage import patiently
+from switchboard.intake.reserve import Reserve
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import InvalidError, UnavailableError
 from switchboard.kernel.queues import wake
@@ -43,8 +45,9 @@ class _Request:
 class Batcher:
     """Gathers signals and commits them in batches of at most `MOST_ROWS` rows, or one request that has more."""
 
-    def __init__(self, database: Database, *, most_waiting: int) -> None:
+    def __init__(self, database: Database, *, most_waiting: int, reserve: Reserve | None = None) -> None:
         self._database = database
+        self._reserve = reserve
         self._most_waiting = most_waiting
         self._waiting_rows = 0
         self._requests: deque[_Request] = deque()
@@ -71,8 +74,8 @@ class Batcher:
     async def accept(self, signals: Sequence[NewSignal]) -> list[Accepted]:
         """Store the signals of one request; returns after the commit, one answer a signal, in order.
 
-        Raises IntakeFullError when too many are waiting, UnavailableError when the database is away: nothing of the
-        request is stored then.
+        While the database is away they are kept in the reserve, if there is one. Raises IntakeFullError when too many
+        are waiting, UnavailableError when they can be neither stored nor kept: nothing of the request is then.
         """
         if self._waiting_rows + len(signals) > self._most_waiting:
             raise IntakeFullError
@@ -108,10 +111,19 @@ class Batcher:
         return batch
 
     async def _flush(self, batch: list[_Request]) -> None:
+        if self._reserve is not None and self._reserve.takes_over and await self._keep(batch, self._reserve):
+            return
         try:
             stored = await self._store([signal for request in batch for signal in request.signals])
         except psycopg.DataError as error:
             await self._flush_apart(batch, error)
+            return
+        except (UnavailableError, psycopg.errors.ReadOnlySqlTransaction):
+            if self._reserve is None:
+                _refuse(batch, UnavailableError(_NOT_STORED, retry_after_seconds=RETRY_AFTER_SECONDS))
+                return
+            self._reserve.outage.begin()
+            await self._keep(batch, self._reserve)
             return
         except psycopg.Error as error:
             log.warning("intake.commit_failed", exc_info=error)
@@ -125,6 +137,23 @@ class Batcher:
             answers = [_answer(signal, stored, taken) for signal in request.signals]
             if not request.answer.done():
                 request.answer.set_result(answers)
+
+    async def _keep(self, batch: list[_Request], reserve: Reserve) -> bool:
+        """Keep the batch outside the database; False when it should be tried there after all."""
+        try:
+            kept = await reserve.keep([request.signals for request in batch])
+        except UnavailableError as error:
+            if not reserve.outage.is_on:
+                return False
+            _refuse(batch, error)
+            return True
+        except Exception as error:  # noqa: BLE001 whoever waits is told, whatever it was
+            _refuse(batch, error)
+            return True
+        for request, answers in zip(batch, kept, strict=True):
+            if not request.answer.done():
+                request.answer.set_result(answers)
+        return True
 
     async def _flush_apart(self, batch: list[_Request], error: psycopg.DataError) -> None:
         """One request holds what Postgres cannot keep: the others of its batch must not suffer for it."""
@@ -141,6 +170,9 @@ class Batcher:
         for signal in signals:
             first_of_key.setdefault((signal.source_id, signal.key), signal)
         distinct = sorted(first_of_key.values(), key=lambda signal: signal.workspace_id)
+        return await (self._commit(distinct) if self._reserve is None else patiently(self._commit(distinct)))
+
+    async def _commit(self, distinct: list[NewSignal]) -> dict[_Key, UUID]:
         stored: dict[_Key, UUID] = {}
         async with self._database.directory() as tx:
             for workspace_id, group in groupby(distinct, key=lambda signal: signal.workspace_id):

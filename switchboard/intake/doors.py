@@ -5,12 +5,15 @@ from uuid import UUID
 
 from switchboard.accounts import service as accounts
 from switchboard.intake import repository
-from switchboard.intake.errors import UnknownTokenError
+from switchboard.intake.door_book import DoorBook
+from switchboard.intake.errors import UncertainTokenError, UnknownTokenError
 from switchboard.intake.formats.registry import get_format
 from switchboard.intake.mapping import FieldMapping
 from switchboard.intake.models import Door, Source
+from switchboard.intake.outage import Outage, patiently
 from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database
+from switchboard.kernel.errors import UnavailableError
 
 # A changed or paused source is seen by every process within this time.
 FRESH_SECONDS = 2.0
@@ -21,22 +24,51 @@ LONGEST_TOKEN = 100
 class Doors:
     """A bounded memory of doors by token; tokens nobody has are remembered too, so that guessing stays cheap."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outage: Outage | None = None, book: DoorBook | None = None) -> None:
         self._database = database
+        self._outage = outage
+        self._book = book
         self._known: OrderedDict[str, tuple[float, Door | None]] = OrderedDict()
 
     async def find(self, token: str) -> Door:
-        """The door of a token; raises UnknownTokenError."""
+        """The door of a token; raises UnknownTokenError.
+
+        While the database is away a door that was known before is taken as it was; UncertainTokenError for others.
+        """
         now = monotonic_seconds()
         remembered = self._known.get(token)
         if remembered is None or remembered[0] < now:
-            door = await self._look_up(token) if 0 < len(token) <= LONGEST_TOKEN else None
-            self._remember(token, now + FRESH_SECONDS, door)
+            door = await self._look_up_or_recall(token, now) if 0 < len(token) <= LONGEST_TOKEN else None
         else:
             door = remembered[1]
         if door is None or door.is_paused:
             raise UnknownTokenError
         return door
+
+    async def _look_up_or_recall(self, token: str, now: float) -> Door | None:
+        if self._outage is None:
+            door = await self._look_up(token)
+        elif self._outage.is_on:
+            return self._recall(token)
+        else:
+            try:
+                door = await patiently(self._look_up(token))
+            except UnavailableError:
+                self._outage.begin()
+                return self._recall(token)
+        self._remember(token, now + FRESH_SECONDS, door)
+        if door is not None and self._book is not None:
+            self._book.note(token)
+        return door
+
+    def _recall(self, token: str) -> Door:
+        remembered = self._known.get(token)
+        if remembered is not None and remembered[1] is not None:
+            return remembered[1]
+        source = None if self._book is None else self._book.find(token)
+        if source is None:
+            raise UncertainTokenError
+        return open_door(source, source.workspace_id)
 
     def _remember(self, token: str, until: float, door: Door | None) -> None:
         self._known[token] = (until, door)

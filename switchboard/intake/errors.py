@@ -74,3 +74,27 @@ class IntakeFullError(UnavailableError):
 
     def __init__(self) -> None:
         super().__init__("More signals are arriving than can be stored. Send this one again.", retry_after_seconds=1)
+
+
+class SpoolFullError(UnavailableError):
+    """Postgres is away and there is no more room to keep signals until it is back; nothing was taken."""
+
+    code = "spool_full"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database is away and there is no more room to keep signals for it. Send this one again.",
+            retry_after_seconds=5,
+        )
+
+
+class UncertainTokenError(UnavailableError):
+    """Postgres is away, and nobody here has seen that token before."""
+
+    code = "source_not_known_yet"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database is away, so nobody can tell whose address this is. Send this again shortly.",
+            retry_after_seconds=5,
+        )

@@ -35,6 +35,8 @@ GET_CONNECTION_SECONDS = 5.0
 # The pool waits twice as long before each try to connect again: it must begin anew before it has become lazy.
 RECONNECT_SECONDS = 4.0
 STATEMENT_TIMEOUT_MILLISECONDS = 30_000
+# A server behind a cut network says nothing at all: without these a transaction would wait for it for many minutes.
+NETWORK_PATIENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 RETRY_AFTER_SECONDS = 2
 
 _query_counts: ContextVar[list[str] | None] = ContextVar("query_counts", default=None)
@@ -174,6 +176,7 @@ class Database:
             kwargs={
                 "autocommit": True,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                **NETWORK_PATIENCE,
                 "options": "-c timezone=UTC -c jit=off",
                 "application_name": "switchboard",
                 "context": own_adapters(),

@@ -137,3 +137,7 @@ class ConfigurationError(SwitchboardError):
 
     code = "configuration"
     status = 500
+
+
+class DatabaseAwayError(ConfigurationError):
+    """No connection to Postgres can be made: it is away, or DATABASE_URL leads elsewhere."""

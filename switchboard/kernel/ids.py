@@ -5,7 +5,7 @@ Twelve bits below the millisecond hold its 4096ths, so ids that one process make
 
 import os
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID, SafeUUID
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
@@ -43,6 +43,14 @@ def _make(value: int) -> UUID:
     _put(made, "int", value)
     _put(made, "is_safe", SafeUUID.unknown)
     return made
+
+
+def instant_of(made: UUID) -> datetime:
+    """When a UUIDv7 was made, in UTC, to the microsecond."""
+    milliseconds, fraction = made.int >> 80, (made.int >> 64) & 0xFFF
+    microseconds = milliseconds * 1_000 + (fraction * 1_000 >> 12)
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
 
 
 def find_id(text: str) -> UUID | None:

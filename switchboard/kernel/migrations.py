@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from switchboard.kernel.errors import ConfigurationError
+from switchboard.kernel.errors import ConfigurationError, DatabaseAwayError
 from switchboard.kernel.migration_files import DIRECTORY, Migration, Script, discover
 from switchboard.kernel.migration_ledger import Applied, Connection, fetch_value, forget, read_ledger, record
 
@@ -168,7 +168,10 @@ def available_extensions(conn: Connection) -> frozenset[str]:
 
 
 def connect(url: str) -> Connection:
-    """An autocommit connection for schema work, or a ConfigurationError that keeps the password."""
+    """An autocommit connection for schema work, or a ConfigurationError that keeps the password.
+
+    It is a DatabaseAwayError where the address can be read and nobody answers as wanted.
+    """
     try:
         return psycopg.connect(
             url,
@@ -180,7 +183,7 @@ def connect(url: str) -> Connection:
         place = _describe_place(url)
         # libpq explains itself over several lines; the first names the cause.
         cause = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
-        raise ConfigurationError(
+        raise DatabaseAwayError(
             f"The database at {place} cannot be reached: {cause}. Check that it runs and that DATABASE_URL is right."
         ) from error
     except psycopg.ProgrammingError as error:

@@ -1,5 +1,7 @@
 """The secret that signs what leaves this instance and comes back: unsubscribe links, inbound webhooks.
 
+What has to lie on a disk outside the database is sealed with a key made from it.
+
 It is APP_SECRET, or a key that the first process to need one keeps in SWITCHBOARD_HOME for all of them.
 """
 
@@ -10,11 +12,15 @@ import secrets
 from functools import lru_cache
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from switchboard.kernel.errors import ConfigurationError, Problem
 from switchboard.kernel.settings import Settings
 
 KEY_FILE = "app.key"
 KEY_BYTES = 32
+_NONCE_BYTES = 12
 
 
 def load_app_secret(settings: Settings) -> bytes:
@@ -27,6 +33,21 @@ def load_app_secret(settings: Settings) -> bytes:
 def derive_key(secret: bytes, purpose: str) -> bytes:
     """A key of 32 bytes for one purpose, so that what is signed for one never passes for another."""
     return hmac.digest(secret, purpose.encode(), hashlib.sha256)
+
+
+def seal(secret: bytes, purpose: str, content: bytes) -> bytes:
+    """Encrypt `content` (AES-256-GCM) so that it opens with the same secret and for the same purpose only."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(derive_key(secret, purpose)).encrypt(nonce, content, purpose.encode())
+
+
+def find_unsealed(secret: bytes, purpose: str, sealed: bytes) -> bytes | None:
+    """What was sealed; None when it was changed, cut short, or sealed with another secret."""
+    nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    try:
+        return AESGCM(derive_key(secret, purpose)).decrypt(nonce, rest, purpose.encode())
+    except (InvalidTag, ValueError):
+        return None
 
 
 @lru_cache(maxsize=8)

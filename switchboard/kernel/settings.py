@@ -86,6 +86,13 @@ class Settings(BaseModel):
     intake_buffer: int = Field(
         default=20_000, alias="INTAKE_BUFFER", ge=100, le=1_000_000, description="Most signals waiting for a commit."
     )
+    spool_megabytes: int = Field(
+        default=256,
+        alias="SPOOL_MEGABYTES",
+        ge=1,
+        le=1_000_000,
+        description="Most that is kept of signals while Postgres is away, on the disk of SWITCHBOARD_HOME or in Redis.",
+    )
     session_length: timedelta = Field(
         default=timedelta(days=14), alias="SESSION_LENGTH", description="How long a sign-in lasts, in seconds."
     )

@@ -13,6 +13,8 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 SIGNALS = Counter("switchboard_signals", "Signals by what intake did with them.", ["outcome"])
+KEPT_SIGNALS = Counter("switchboard_kept_signals", "Signals kept outside Postgres: while it was away, or first of all.")
+BROUGHT_IN_SIGNALS = Counter("switchboard_brought_in_signals", "Kept signals that were brought into Postgres.")
 SENDS = Counter("switchboard_sends", "Tries to send a message by channel and outcome.", ["channel", "outcome"])
 HANDLED = Counter("switchboard_queue_handled", "Rows a queue's loop has handled.", ["queue"])
 QUEUE_FAILURES = Counter("switchboard_queue_failures", "Batches that failed and will be tried again.", ["queue"])

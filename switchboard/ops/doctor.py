@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from switchboard.intake.spool import FOLDER, find_kept, find_set_aside
 from switchboard.kernel import migrations
 from switchboard.kernel.disk import MINIMUM_FREE_BYTES
 from switchboard.kernel.errors import ConfigurationError
@@ -36,6 +37,7 @@ def examine(settings: Settings, database_url: str) -> list[Finding]:
     checks: list[Callable[[], Iterator[Finding]]] = [
         lambda: _database(database_url),
         lambda: _disk(settings),
+        lambda: _spool(settings),
         lambda: _mail_out(settings),
         lambda: _mail_in(settings),
         lambda: _addresses(settings),
@@ -87,6 +89,27 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("disk", "bad", f"{free >> 20} MB free", "Free some space: Postgres stops when it is full.")
     else:
         yield Finding("disk", "ok", f"{free >> 30} GB free")
+
+
+def _spool(settings: Settings) -> Iterator[Finding]:
+    folder = settings.home / FOLDER
+    kept = find_kept(folder, settings.spool_megabytes << 20)
+    if kept.error:
+        yield Finding("spool", "warning", kept.error, "`switchboard serve` makes it when it starts.")
+        return
+    room = f"{kept.bytes >> 20} of {settings.spool_megabytes} MB taken"
+    if not kept.takes_more:
+        yield Finding("spool", "bad", f"{room}: no room", "Intake refuses signals when Postgres is away: make room.")
+    elif kept.signals:
+        advice = "They come in while `switchboard serve` runs and Postgres is there."
+        yield Finding("spool", "warning", f"{kept.signals:,} signals wait in {folder}, {room}", advice)
+    else:
+        yield Finding("spool", "ok", f"{folder}, {room}")
+    for path in find_set_aside(folder):
+        advice = (
+            "Postgres refused what is in it, or it is damaged. Keep a copy for whoever looks into it, then remove it."
+        )
+        yield Finding("spool", "bad", f"{path} could not be brought in", advice)
 
 
 def _mail_out(settings: Settings) -> Iterator[Finding]:

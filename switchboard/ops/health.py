@@ -4,6 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from switchboard.intake.outage import patiently
+from switchboard.intake.reserve import Kept
+from switchboard.intake.standby import Standby
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.disk import find_shortage
 from switchboard.kernel.errors import UnavailableError
@@ -39,7 +42,10 @@ class QueueHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The whole: `is_ready` says whether to send traffic here; `troubles` are sentences for a person."""
+    """The whole: `is_ready` says whether to send traffic here; `troubles` are sentences for a person.
+
+    `kept` is what intake keeps outside the database; `takes_signals` whether it answers 202, to one place or the other.
+    """
 
     is_ready: bool
     database: str
@@ -47,6 +53,13 @@ class Health:
     listens_for_mail: bool
     queues: tuple[QueueHealth, ...]
     troubles: tuple[str, ...]
+    kept: Kept
+    runs_queues: bool = True
+
+    @property
+    def takes_signals(self) -> bool:
+        """Whether intake can take a signal now."""
+        return self.database == "ok" or self.kept.takes_more
 
     def as_json(self) -> dict[str, object]:
         """The body of `/health/ready`."""
@@ -55,6 +68,15 @@ class Health:
             "database": self.database,
             "pending_migrations": list(self.pending_migrations),
             "mailbox_listener": "up" if self.listens_for_mail else "down",
+            "intake": {
+                "takes_signals": self.takes_signals,
+                "kept_in": self.kept.where,
+                "kept_signals": self.kept.signals,
+                "kept_bytes": self.kept.bytes,
+                "room_bytes": self.kept.most_bytes,
+                "oldest_kept_seconds": self.kept.oldest_seconds,
+            },
+            "runs_queue_consumers": self.runs_queues,
             "queues": {
                 queue.name: {"depth": queue.depth, "oldest_due_seconds": queue.lag_seconds, "worked": queue.is_worked}
                 for queue in self.queues
@@ -63,16 +85,52 @@ class Health:
         }
 
 
-async def check(database: Database, home: Path) -> Health:
-    """Look at everything: the disk of the data folder, and the database in one transaction of a few look-ups."""
+async def check(database: Database, home: Path, standby: Standby) -> Health:
+    """Look at everything: the disk of the data folder, what intake keeps there, and the database in one transaction."""
     shortage = find_shortage(home)
     full_disk = (f"{shortage}: free some space.",) if shortage else ()
+    kept = await standby.measure()
+    found = await _check_database(database, standby, kept)
+    return replace(found, troubles=(*full_disk, *found.troubles))
+
+
+def describe_outage(standby: Standby, kept: Kept) -> str:
+    """What to tell a person while Postgres is away."""
+    since = standby.outage.since
+    when = f" since {since:%H:%M:%S} UTC" if since is not None else ""
+    if not kept.takes_more:
+        reason = kept.error or "There is no more room to keep signals."
+        return f"Postgres is away{when}, and intake refuses signals. {reason} {_describe_amount(kept)}"
+    return f"Postgres is away{when}; intake goes on. {_describe_amount(kept)}"
+
+
+def describe_kept(kept: Kept) -> tuple[str, ...]:
+    """What to tell a person of signals that are kept although Postgres is there; nothing without any."""
+    waiting = (f"{_describe_amount(kept)} They are being brought in.",) if kept.signals else ()
+    if not kept.set_aside:
+        return waiting
+    return (
+        *waiting,
+        f"{kept.set_aside} files of kept signals could not be brought in whole: `switchboard doctor` names them.",
+    )
+
+
+def _describe_amount(kept: Kept) -> str:
+    place = "on disk" if kept.where == "disk" else "in Redis"
+    noun = "signal is" if kept.signals == 1 else "signals are"
+    return f"{kept.signals:,} {noun} kept {place}, {kept.share_percent} % of the space."
+
+
+async def _check_database(database: Database, standby: Standby, kept: Kept) -> Health:
     try:
-        async with database.queue_loop() as tx:
-            found = await _check(tx)
-            return replace(found, troubles=(*full_disk, *found.troubles))
-    except UnavailableError as error:
-        return Health(False, "unreachable", (), False, (), (*full_disk, error.message))
+        # Who asks gives up soon, and is better told what is known already than what would be found after seconds.
+        if not standby.outage.is_on:
+            found = await patiently(_check(database, kept))
+            return replace(found, troubles=(*describe_kept(kept), *found.troubles))
+    except UnavailableError:
+        pass
+    trouble = describe_outage(standby, kept)
+    return Health(kept.takes_more, "unreachable", (), False, (), (trouble,), kept)
 
 
 async def check_queues(tx: Tx) -> tuple[QueueHealth, ...]:
@@ -84,16 +142,16 @@ async def check_queues(tx: Tx) -> tuple[QueueHealth, ...]:
     )
 
 
-async def _check(tx: Tx) -> Health:
-    pending = await _pending_migrations(tx)
-    if pending:
-        trouble = "The database is behind this version. Run `switchboard migrate up`."
-        return Health(False, "ok", pending, False, (), (trouble,))
-    queues = await check_queues(tx)
-    worked = await queries.list_worked_queues(tx, WORKER_SILENCE)
-    return Health(
-        True, "ok", (), "smtp-in" in worked, queues, tuple(queue.trouble for queue in queues if queue.is_behind)
-    )
+async def _check(database: Database, kept: Kept) -> Health:
+    async with database.queue_loop() as tx:
+        pending = await _pending_migrations(tx)
+        if pending:
+            trouble = "The database is behind this version. Run `switchboard migrate up`."
+            return Health(False, "ok", pending, False, (), (trouble,), kept)
+        queues = await check_queues(tx)
+        worked = await queries.list_worked_queues(tx, WORKER_SILENCE)
+    troubles = tuple(queue.trouble for queue in queues if queue.is_behind)
+    return Health(True, "ok", (), "smtp-in" in worked, queues, troubles, kept)
 
 
 async def _pending_migrations(tx: Tx) -> tuple[int, ...]:

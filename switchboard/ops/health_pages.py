@@ -1,5 +1,7 @@
 """`/health`, `/health/ready` and `/metrics`, open to whoever can reach the port."""
 
+from dataclasses import replace
+
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,9 +19,13 @@ async def show_alive(_request: Request) -> Response:
 
 
 async def show_ready(request: Request) -> Response:
-    """200 when traffic may come here, with every queue's lag; 503 otherwise."""
+    """200 when traffic may come here, with every queue's lag; 503 otherwise.
+
+    While Postgres is away this is about intake, which goes on; `?for=pages` asks about pages, which do not.
+    """
     found = await _check(request)
-    return JSONResponse(found.as_json(), status_code=200 if found.is_ready else 503)
+    is_ready = found.is_ready and (request.query_params.get("for") != "pages" or found.database == "ok")
+    return JSONResponse(found.as_json(), status_code=200 if is_ready else 503)
 
 
 async def show_metrics(request: Request) -> Response:
@@ -32,7 +38,8 @@ async def show_metrics(request: Request) -> Response:
 async def _check(request: Request) -> health.Health:
     settings: Settings = request.app.state.settings
     database: Database = request.app.state.database
-    return await health.check(database, settings.home)
+    found = await health.check(database, settings.home, request.app.state.standby)
+    return replace(found, runs_queues=settings.run_queue_consumers)
 
 
 routes = [

@@ -4,9 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 
-from switchboard.kernel.errors import ConfigurationError
+from switchboard.intake import door_book
+from switchboard.kernel.errors import ConfigurationError, DatabaseAwayError
 from switchboard.kernel.migrations import connect, grant_application, migrate_up, require_current
 from switchboard.kernel.partitions import PARTITIONED
+from switchboard.kernel.settings import Settings
 
 
 def prepare_database(owner_url: str, application_url: str) -> None:
@@ -37,6 +39,20 @@ def check_application_role(application_url: str) -> None:
     with connect(application_url) as connection:
         require_current(connection)
         _refuse_bypassing_role(connection)
+
+
+def is_database_away(settings: Settings, application_url: str) -> bool:
+    """Check the role and the schema; True when Postgres cannot be reached and intake can go on without it.
+
+    It can where it knows sources from an earlier run. Raises ConfigurationError otherwise, as for everything else.
+    """
+    try:
+        check_application_role(application_url)
+    except DatabaseAwayError:
+        if not door_book.is_written(settings):
+            raise
+        return True
+    return False
 
 
 def _refuse_bypassing_role(connection: "psycopg.Connection[tuple[object, ...]]") -> None:

@@ -1,4 +1,4 @@
-"""A Postgres that goes away for a while: everybody is told so, nothing acknowledged is lost, and nobody restarts us."""
+"""A Postgres that goes away for a while: intake goes on, everybody is told, nothing acknowledged is lost."""
 
 import json
 import time
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
+from switchboard.intake.door_book import DoorBook
+from switchboard.kernel.settings import load_settings
 from tests.external.own_postgres import OWNER, OwnPostgres
 from tests.external.test_own_postgres import signed_in
 from tests.processes import Product, eventually, running
@@ -45,40 +48,125 @@ def children(product: Product) -> set[int]:
     return {child.pid for child in psutil.Process(product.process.pid).children()}
 
 
-def expect_to_be_told(browser: urllib.request.OpenerDirector, product: Product, intake: str) -> None:
-    """Health, intake and pages while the database is away."""
+def expect_to_be_told(browser: urllib.request.OpenerDirector, product: Product) -> None:
+    """Health and pages while the database is away."""
     assert ask(browser, f"{product.url}/health").status == 200
     ready = ask(browser, f"{product.url}/health/ready")
-    assert (ready.status, json.loads(ready.text)["database"]) == (503, "unreachable")
-    refused = ask(browser, intake, b'{"email": "during@byron.example"}')
-    assert (refused.status, refused.retry_after) == (503, "2")
-    assert "Nothing was changed; try again shortly." in json.loads(refused.text)["detail"]
+    assert (ready.status, json.loads(ready.text)["database"]) == (200, "unreachable")
+    assert ask(browser, f"{product.url}/health/ready?for=pages").status == 503
     page = ask(browser, f"{product.url}/leads")
     assert (page.status, page.retry_after) == (503, "2")
     assert "The database cannot be reached at the moment." in page.text
+    assert "signals are kept on disk, 0 % of the space." in page.text
+
+
+def kept_signals(product: Product) -> int:
+    """How many signals lie outside the database."""
+    return int(product.health()["intake"]["kept_signals"])
+
+
+def serving(product: Product) -> psutil.Process:
+    (found,) = [child for child in psutil.Process(product.process.pid).children() if child.cmdline()[-1:] == ["serve"]]
+    return found
+
+
+def take(browser: urllib.request.OpenerDirector, intake: str, *names: str) -> list[str]:
+    """Post one person at a time, each of whom has to be taken; returns the signals' ids."""
+    ids: list[str] = []
+    for name in names:
+        answer = ask(browser, intake, json.dumps({"email": f"{name}@byron.example"}).encode())
+        assert answer.status == 202, answer
+        ids += json.loads(answer.text)["ids"]
+    return ids
 
 
 def test_an_outage_of_the_database_is_told_and_outlived(bare_postgres: OwnPostgres, tmp_path: Path) -> None:
-    url = bare_postgres.url(bare_postgres.new_database(), OWNER)
-    with running(tmp_path / "home", DATABASE_URL=url) as product, signed_in(product) as browser:
+    name = bare_postgres.new_database()
+    with (
+        running(tmp_path / "home", DATABASE_URL=bare_postgres.url(name, OWNER)) as product,
+        signed_in(product) as browser,
+    ):
         intake = product.json_command("source", "create", "--name", "Fair", "--format", "generic")["url"]
-        assert ask(browser, intake, b'{"email": "before@byron.example"}').status == 202
+        taken = take(browser, intake, "before")
         before = children(product)
 
         bare_postgres.stop()
         gone_at = time.monotonic()
         try:
-            expect_to_be_told(browser, product, intake)
+            taken += take(browser, intake, "first", "second", "first")
+            expect_to_be_told(browser, product)
             eventually(lambda: time.monotonic() - gone_at >= OUTAGE_SECONDS, seconds=60, what="the outage's end")
+            taken += take(browser, intake, "third")
         finally:
             bare_postgres.start()
 
         back_at = time.monotonic()
-        eventually(lambda: ask(browser, intake, b'{"email": "after@byron.example"}').status == 202, what="202")
-        eventually(lambda: ask(browser, f"{product.url}/leads").text.count("@byron.example") >= 2, what="both leads")
+        eventually(lambda: ask(browser, f"{product.url}/leads").text.count("@byron.example") >= 4, what="all leads")
         assert time.monotonic() - back_at <= RECOVERY_SECONDS
+        taken += take(browser, intake, "after")
         eventually(
             lambda: json.loads(ask(browser, f"{product.url}/health/ready").text)["troubles"] == [],
             what="health without troubles",
         )
         assert children(product) == before
+        # The one that came twice has the id of the first.
+        assert stored_ids(bare_postgres, name) == list(dict.fromkeys(taken))
+        assert len(set(taken)) == len(taken) - 1
+
+
+def test_the_web_server_starts_without_a_database_it_has_known_before(
+    bare_postgres: OwnPostgres, tmp_path: Path
+) -> None:
+    name = bare_postgres.new_database()
+    home = tmp_path / "home"
+    with (
+        running(home, DATABASE_URL=bare_postgres.url(name, OWNER)) as product,
+        signed_in(product) as browser,
+    ):
+        intake = product.json_command("source", "create", "--name", "Fair", "--format", "generic")["url"]
+        taken = take(browser, intake, "before")
+        eventually(lambda: knows(home, intake), seconds=60, what="the source being written down")
+
+        bare_postgres.stop()
+        try:
+            taken += take(browser, intake, "first")
+            victim = serving(product)
+            victim.kill()
+            eventually(lambda: serving_again(product, victim), seconds=60, what="another web server")
+            eventually(lambda: answers(browser, product), seconds=60, what="an answer")
+            taken += take(browser, intake, "second")
+            assert kept_signals(product) == 2
+        finally:
+            bare_postgres.start()
+        eventually(lambda: product.health()["intake"]["kept_signals"] == 0, what="everything brought in")
+        eventually(lambda: stored_ids(bare_postgres, name) == taken, what="every acknowledged signal")
+        eventually(lambda: ask(browser, f"{product.url}/leads").text.count("@byron.example") >= 3, what="all leads")
+
+
+def knows(home: Path, intake: str) -> bool:
+    """Whether the source of that address is written down."""
+    book = DoorBook(load_settings({"SWITCHBOARD_HOME": str(home)}))
+    book.read()
+    return book.find(intake.rsplit("/", 1)[1]) is not None
+
+
+def serving_again(product: Product, before: psutil.Process) -> bool:
+    return any(
+        child.pid != before.pid and child.cmdline()[-1:] == ["serve"]
+        for child in psutil.Process(product.process.pid).children()
+        if child.status() != psutil.STATUS_ZOMBIE
+    )
+
+
+def answers(browser: urllib.request.OpenerDirector, product: Product) -> bool:
+    try:
+        return ask(browser, f"{product.url}/health").status == 200
+    except urllib.error.URLError:
+        return False
+
+
+def stored_ids(server: OwnPostgres, database: str) -> list[str]:
+    """The ids of all signals, in the order in which they were received."""
+    with psycopg.connect(server.url(database, "postgres")) as connection:
+        rows = connection.execute("SELECT id::text FROM app.signal ORDER BY received_at").fetchall()
+    return [str(row[0]) for row in rows]

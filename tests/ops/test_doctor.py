@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from switchboard.intake.spool_files import Record, SpoolWriter
 from switchboard.kernel.settings import Settings, load_settings
 from switchboard.ops.doctor import examine
 from tests.conftest import Urls
@@ -31,3 +32,24 @@ def test_an_unreachable_database_and_mail_server_are_both_named(tmp_path: Path) 
     found = {finding.subject: finding for finding in examine(settings, "postgresql://127.0.0.1:1/none")}
     assert found["database"].verdict == found["mail out"].verdict == "bad"
     assert "127.0.0.1:1" in found["mail out"].detail
+
+
+def test_the_spool_is_named_with_what_waits_in_it_and_what_needs_a_look(tmp_path: Path) -> None:
+    def spool() -> list[tuple[str, str]]:
+        found = examine(_settings(tmp_path, SPOOL_MEGABYTES="1"), "postgresql://127.0.0.1:1/none")
+        return [(finding.verdict, finding.detail) for finding in found if finding.subject == "spool"]
+
+    folder = tmp_path / "spool"
+    assert spool() == [("warning", f"The folder {folder} cannot be made or written into.")]
+    folder.mkdir()
+    assert spool() == [("ok", f"{folder}, 0 of 1 MB taken")]
+    writer = SpoolWriter(folder, 1 << 20)
+    writer.append([Record(b"x", 1_234)])
+    (folder / "old.damaged").write_bytes(b"x")
+    assert spool() == [
+        ("warning", f"1,234 signals wait in {folder}, 0 of 1 MB taken"),
+        ("bad", f"{folder}/old.damaged could not be brought in"),
+    ]
+    writer.seal()
+    (folder / "old.damaged").write_bytes(bytes(1 << 20))
+    assert spool()[0] == ("bad", "1 of 1 MB taken: no room")
