@@ -15,6 +15,9 @@ from pathlib import Path
 
 import psycopg
 
+from bench.http_sink import HttpSink
+from bench.limits_requests import measure_requests
+from bench.limits_rows import measure_rows
 from bench.load import post
 from bench.results import Figure
 from bench.sink import Sink
@@ -30,16 +33,25 @@ NOTICES = 200
 
 def run(seconds: float) -> list[Figure]:
     """The limits by themselves, on a fresh database of their own."""
-    with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as folder, Sink() as mails, HttpSink() as provider:
         home = Path(folder)
-        server = EmbeddedPostgres(home)
-        endpoint = server.start()
-        try:
-            figures = {**measure_commits(endpoint.superuser_url, seconds), **measure_disk(home, seconds)}
-        finally:
-            server.stop()
-    figures |= measure_http(seconds)
-    return [Figure(name, round(value), "1/s", "higher") for name, value in figures.items()]
+        with EmbeddedPostgres(home) as endpoint:
+            known = {
+                **measure_disk(home, seconds),
+                **measure_commits(endpoint.superuser_url, seconds),
+                **measure_rows(endpoint.superuser_url, seconds),
+                **measure_notice(endpoint.superuser_url),
+            }
+        known |= {**measure_http(seconds), **measure_mail(mails, seconds), **measure_requests(provider, seconds)}
+    return [_figure(name, value) for name, value in known.items()]
+
+
+def _figure(name: str, value: float) -> Figure:
+    """A rate, unless the name ends with a unit of time: then less is better."""
+    plain, _, unit = name.rpartition(", ")
+    if unit in {"ms", "us"}:
+        return Figure(f"limits.{plain}", round(value, 3), unit, "lower")
+    return Figure(f"limits.{name}", round(value), "1/s", "higher")
 
 
 def measure_disk(folder: Path, seconds: float) -> dict[str, float]:

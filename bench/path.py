@@ -1,7 +1,7 @@
 """The whole way of a lead on a fresh `switchboard up`: recognised, routed, its flow started, its mail at the server.
 
-First the way of single signals at two rates, by the clock: from the moment a signal is due to be posted until the mail
-server reads MAIL FROM. Then a backlog, a queue after the other, each for as fast as it goes by itself.
+First the way of single signals at several rates, by the clock: from the moment a signal is due to be posted until the
+mail server reads MAIL FROM. Then a backlog, a queue after the other, each for as fast as it goes by itself.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import psycopg
 
 from bench import limits
 from bench.open_loop import OpenLoop, post_at_rate, post_in_turn
+from bench.probes import Work, measured
 from bench.results import Figure
 from bench.sink import Mail, Sink
 from switchboard.accounts import service as accounts
@@ -44,15 +45,19 @@ steps:
     purpose: transactional
 """
 COLLEAGUES = 3
-RATES = (50, 200)
+RATES = (100, 500, 1_000, 2_000)
+# What the targets are set for.
+TARGET_RATE = 1_000
+PERCENTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
+TARGETS = {"p50": 5.0, "p99": 25.0}
 ROWS_A_REQUEST = 1_000
 # A backlog of so many signals for each second of the run.
 SIGNALS_A_SECOND = 2_000
 LIMIT_SECONDS = 60.0
 WARM_UP = 40
 # Numbers of leads: so far apart that no two parts of a run share one.
-APART = 20_000
-BACKLOG_FROM = 200_000
+APART = 500_000
+BACKLOG_FROM = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,15 @@ class _Bench:
     url: str
     sink: Sink
     database: psycopg.Connection[Any]
+    superuser_url: str
 
     def ask(self, sql: str) -> Any:  # noqa: ANN401 the caller knows the column
         row = self.database.execute(sql.encode()).fetchone()
         return None if row is None else row[0]
 
 
-def run(seconds: float) -> list[Figure]:
-    """Latency at `RATES`, then the queues one by one; fails when a lead, an owner, a run or a mail is missing."""
+def run(seconds: float, *, rates: Sequence[int] = RATES) -> list[Figure]:
+    """Latency at these rates a second, then the queues one by one; fails when a lead, an owner, a run or a mail is missing."""
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as folder, Sink() as sink:
         home = Path(folder)
         # The queues are worked by processes of our own, so that a backlog can wait for its turn.
@@ -79,8 +85,8 @@ def run(seconds: float) -> list[Figure]:
             assert endpoint is not None, "the embedded Postgres is not running"
             superuser_url = endpoint.superuser_url
             with psycopg.connect(superuser_url, autocommit=True) as database:
-                bench = _Bench(product, _furnish(product, endpoint), sink, database)
-                figures = _latencies(bench, seconds) + _rates(bench, seconds)
+                bench = _Bench(product, _furnish(product, endpoint), sink, database, superuser_url)
+                figures = _latencies(bench, seconds, rates) + _rates(bench, seconds)
             known = {
                 **limits.measure_commits(superuser_url, seconds / 4),
                 **limits.measure_disk(home, seconds / 4),
@@ -89,7 +95,7 @@ def run(seconds: float) -> list[Figure]:
                 "load average": os.getloadavg()[0],
             }
     shown = {name: round(value, 2) for name, value in known.items()}
-    return [Figure(**figures[0], limits=shown), *(Figure(**figure) for figure in figures[1:])]
+    return [Figure(**figure, limits=shown if place == 0 else {}) for place, figure in enumerate(figures)]
 
 
 def _mail_settings(port: int) -> dict[str, str]:
@@ -129,21 +135,28 @@ async def _add_colleagues(application_url: str) -> None:
     await database.close()
 
 
-def _latencies(bench: _Bench, seconds: float) -> list[dict[str, Any]]:
+def _latencies(bench: _Bench, seconds: float, rates: Sequence[int]) -> list[dict[str, Any]]:
     figures: list[dict[str, Any]] = []
-    with _working(bench.product):
+    with _working(bench.product) as worker:
         _travel(bench, 0, WARM_UP, 20)
-        for part, rate in enumerate(RATES, 1):
-            load, mails = _travel(bench, part * APART, round(rate * seconds), rate)
-            delays = sorted((mails[number] - due) * 1000 for number, due in enumerate(load.due))
-            acknowledged = sorted((done - due) * 1000 for due, done in zip(load.due, load.answered, strict=True))
-            name = f"path.latency_at_{rate}"
-            figures += [
-                _milliseconds(f"{name}.p50", delays, 0.5, 5),
-                _milliseconds(f"{name}.p99", delays, 0.99, 25),
-                _milliseconds(f"{name}.acknowledged.p99", acknowledged, 0.99, None),
-            ]
+        for part, rate in enumerate(rates, 1):
+            with measured(bench.superuser_url, app=[bench.product.process.pid, worker]) as work:
+                load, mails = _travel(bench, part * APART, round(rate * seconds), rate)
+            figures += _latency(rate, load, mails, work)
     return figures
+
+
+def _latency(rate: int, load: OpenLoop, mails: Sequence[float], work: Work) -> list[dict[str, Any]]:
+    delays = sorted((mails[number] - due) * 1000 for number, due in enumerate(load.due))
+    acknowledged = sorted((done - due) * 1000 for due, done in zip(load.due, load.answered, strict=True))
+    name = f"path.latency_at_{rate}"
+    targets = TARGETS if rate == TARGET_RATE else {}
+    figures = [
+        _milliseconds(f"{name}.{percentile}", delays, share, targets.get(percentile))
+        for percentile, share in PERCENTILES.items()
+    ]
+    figures[0]["cost"] = work.per(len(mails))
+    return [*figures, _milliseconds(f"{name}.acknowledged.p99", acknowledged, 0.99, None)]
 
 
 def _travel(bench: _Bench, first: int, count: int, rate: float) -> tuple[OpenLoop, list[float]]:
@@ -226,12 +239,12 @@ def _delivering(bench: _Bench, seconds: float) -> float:
 
 
 @contextmanager
-def _working(product: Product, *queues: str) -> Iterator[None]:
-    """`switchboard work` beside the product, for these queues or for all."""
+def _working(product: Product, *queues: str) -> Iterator[int]:
+    """`switchboard work` beside the product, for these queues or for all; gives the process's id."""
     command = [*PROGRAM, "work", *(["--queues", ",".join(queues)] if queues else [])]
     process = subprocess.Popen(command, env=dict(product.environment), stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0, "the worker failed"
