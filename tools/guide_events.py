@@ -12,6 +12,17 @@ from switchboard.people.wording import WORDINGS
 from tools.guide_text import code, page, table
 
 MEANINGS: Mapping[str, str] = {
+    "campaign.archived": "A campaign was taken out of the list.",
+    "campaign.cancelled": "A campaign was ended before everybody got it; what waited was called back.",
+    "campaign.created": "Somebody began to write a campaign.",
+    "campaign.finished": "Nothing of a campaign is on its way any more.",
+    "campaign.not_started": "Something stood against starting a campaign at its moment: `reason` says what.",
+    "campaign.paused": "Nothing of a campaign goes out until it is resumed; `reason` says why it paused itself.",
+    "campaign.resumed": "A paused campaign goes on where it stood.",
+    "campaign.scheduled": "A campaign waits for its moment.",
+    "campaign.started": "A campaign began to take in its audience.",
+    "campaign.updated": "A campaign was changed.",
+    "campaign.winner_chosen": "The rest of the audience gets the variant that the data names.",
     "consent.recorded": "What a contact said to marketing was written down.",
     "contact.address_added": "A contact has one more address.",
     "contact.address_owned": "An address belongs to one contact alone again.",

@@ -11,8 +11,10 @@ from switchboard.delivery import pages as delivery_pages
 from switchboard.delivery import wiring as delivery_wiring
 from switchboard.delivery.holder import MessageHolder
 from switchboard.delivery.models import LeadFacts
+from switchboard.flows import campaign_work
 from switchboard.flows import pages as flows_pages
 from switchboard.flows import wiring as flows_wiring
+from switchboard.flows.campaign_holder import RecipientHolder
 from switchboard.flows.contacts import ContactKind, RunHolder
 from switchboard.flows.stepper import StepLoop
 from switchboard.flows.subjects import SubjectKind, SubjectKinds
@@ -73,7 +75,7 @@ def page_routes() -> list[Route]:
 
 def contact_holders() -> Sequence[ContactHolder]:
     """The rooms that hold rows of a contact, which a merge moves and an undo moves back."""
-    return (LeadHolder(), AssignmentHolder(), RunHolder(), ConversationHolder(), MessageHolder())
+    return (LeadHolder(), AssignmentHolder(), RunHolder(), ConversationHolder(), MessageHolder(), RecipientHolder())
 
 
 def subject_kinds() -> SubjectKinds:
@@ -89,7 +91,7 @@ async def load_letter_facts(tx: Tx, lead_ids: Sequence[UUID]) -> Mapping[UUID, L
 
 def build_loops(settings: Settings, database: Database) -> list[Loop]:
     """Every queue of one process, in the order of a signal's life."""
-    handlers = {**intake_wiring.job_handlers(), **inbox_wiring.job_handlers(settings)}
+    handlers = {**intake_wiring.job_handlers(), **inbox_wiring.job_handlers(settings), **campaign_work.job_handlers()}
     jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, housekeeping.KIND: housekeeping.clean_up, **handlers})
     mail = MailListener.from_settings(settings, database)
     steps = StepLoop(database, subject_kinds(), public_url=settings.public_url)

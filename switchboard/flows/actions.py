@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from uuid import UUID
 
-from switchboard.delivery.models import Draft
+from switchboard.delivery.models import CampaignPriority, Draft
 from switchboard.flows.compiled import CompiledStep
 from switchboard.flows.recipients import find_owners, find_recipients
 from switchboard.flows.walking import Batch, Walk
@@ -26,7 +26,7 @@ async def send(batch: Batch, step: CompiledStep, walks: Sequence[Walk]) -> None:
             batch.tell(walk, step, "skipped", f"skipped a step, {skipped}: {step.title}")
             walk.pass_on(step.next, "skipped", skipped)
             continue
-        batch.drafts.append(_letter(step, walk, owners.get(walk.run.id), not_after))
+        batch.drafts.append(_letter(step, walk, owners.get(walk.run.id), not_after, batch.priority_of(walk)))
         walk.pass_on(step.next)
 
 
@@ -130,7 +130,9 @@ def notice(batch: Batch, walk: Walk, user_id: UUID, text: str) -> Draft:
     )
 
 
-def _letter(step: CompiledStep, walk: Walk, owner_id: UUID | None, not_after: datetime | None) -> Draft:
+def _letter(
+    step: CompiledStep, walk: Walk, owner_id: UUID | None, not_after: datetime | None, priority: CampaignPriority
+) -> Draft:
     run = walk.run
     to_owner = step.config["to"] == "owner"
     return Draft(
@@ -139,6 +141,8 @@ def _letter(step: CompiledStep, walk: Walk, owner_id: UUID | None, not_after: da
         lead_id=run.lead_id,
         run_id=run.id,
         run_revision=walk.revision,
+        campaign_id=run.campaign_id,
+        priority=priority,
         channel=str(step.config["channel"]),
         purpose="marketing" if step.config["purpose"] == "marketing" else "transactional",
         template_name=str(step.config["template"]),

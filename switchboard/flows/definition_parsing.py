@@ -82,7 +82,9 @@ class _FlowReader:
         name = self._flow_name(section)
         title = _text(section.require("title", "Speed to lead"))
         self.subject = _choice(section.require("subject", "lead"), SUBJECTS) or "lead"
-        starts = self._triggers(section.require("starts", "[lead.created]"))
+        # A flow about contacts may be begun by campaigns alone.
+        is_own = self.subject == "contact"
+        starts = self._triggers(section.find("starts") if is_own else section.require("starts", "[lead.created]"))
         stops = self._triggers(section.find("stops"))
         reentry_after = self._reentry(section.find("reentry"))
         steps_item = section.require("steps", "[{send: welcome}]")

@@ -36,6 +36,8 @@ def ended_event(run: EndedRun, version: Version) -> Event:
     """`run.finished`, `run.stopped` or `run.failed`, with the flow's title, the step and the reason."""
     step = version.steps[run.step].title if run.step < len(version.steps) else ""
     data = {"flow": version.flow.title, "step": step, "reason": run.reason, "run_id": run.id}
+    if run.campaign_id is not None:
+        data["campaign_id"] = run.campaign_id
     return Event(f"run.{run.outcome}", run.id, run.contact_id, run.lead_id, actor=Actor("flow", run.flow_id), data=data)
 
 

@@ -75,7 +75,7 @@ class Run:
     """One subject on its way through one version.
 
     `lead_id` is the lead it is about, which for a contact is the lead of the event that began the run. `depth` counts
-    how many flows set each other off before this one.
+    how many flows set each other off before this one. `campaign_id` is the campaign that began it, if one did.
     """
 
     id: UUID
@@ -94,6 +94,7 @@ class Run:
     rounds: int
     attempts: int
     event_data: dict[str, str]
+    campaign_id: UUID | None = None
 
     @property
     def version_key(self) -> VersionKey:
@@ -127,6 +128,7 @@ class EndedRun:
     step: int
     outcome: Outcome
     reason: str
+    campaign_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

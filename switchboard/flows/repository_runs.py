@@ -20,7 +20,7 @@ from switchboard.kernel.db import Tx
 
 _RUN = (
     "id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, lead_id, step, revision, phase, due_at, "
-    "awaits, rounds, attempts, event_data"
+    "awaits, rounds, attempts, event_data, campaign_id"
 )
 _STANDING = (
     "id, flow_id, version, step, subject_kind, subject_id, contact_id, lead_id, phase, due_at, awaits, parked, "
@@ -92,7 +92,8 @@ async def find_ended_lately(tx: Tx, contact_ids: Sequence[UUID], window: timedel
     return await tx.fetch_all(
         EndedRun,
         """
-        SELECT id, flow_id, version, subject_id, contact_id, lead_id, step, outcome, reason FROM app.run_ended
+        SELECT id, flow_id, version, subject_id, contact_id, lead_id, step, outcome, reason, campaign_id
+        FROM app.run_ended
         WHERE workspace_id = %s AND contact_id = ANY(%s) AND ended_at > app.now() - %s AND outcome <> 'failed'
         """,
         (tx.workspace_id, list(contact_ids), window),
@@ -261,11 +262,11 @@ async def end_runs(tx: Tx, endings: Sequence[Ending]) -> list[EndedRun]:
             DELETE FROM app.run r USING held WHERE r.id = held.id RETURNING r.*
         )
         INSERT INTO app.run_ended (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, lead_id,
-                                   step, depth, outcome, reason, started_at)
+                                   step, depth, outcome, reason, started_at, campaign_id)
         SELECT g.id, g.workspace_id, g.flow_id, g.version, g.subject_kind, g.subject_id, g.contact_id, g.lead_id,
-               coalesce(w.step, g.step), g.depth, w.outcome, w.reason, g.started_at
+               coalesce(w.step, g.step), g.depth, w.outcome, w.reason, g.started_at, g.campaign_id
         FROM gone g JOIN wanted w USING (id)
-        RETURNING id, flow_id, version, subject_id, contact_id, lead_id, step, outcome, reason
+        RETURNING id, flow_id, version, subject_id, contact_id, lead_id, step, outcome, reason, campaign_id
         """,
         {
             "workspace": tx.workspace_id,

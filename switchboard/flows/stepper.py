@@ -12,7 +12,8 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from switchboard.flows import repository, repository_runs
+from switchboard.delivery.models import CampaignPriority
+from switchboard.flows import repository, repository_campaigns, repository_runs
 from switchboard.flows.actions import ACTIONS, Action
 from switchboard.flows.endings import end_runs
 from switchboard.flows.entering import QUEUE
@@ -122,6 +123,7 @@ class StepLoop:
             knowledge=Knowledge(tx, self._kinds, now),
             walks=[begin_walk(run, now) for run in runs],
             public_url=self._public_url,
+            priorities=await _find_priorities(tx, runs),
         )
         await advance(batch)
         await batch.conclude()
@@ -167,11 +169,21 @@ def _pause_moving(batch: Batch) -> None:
 
 
 async def _without_paused(tx: Tx, runs: Sequence[Run]) -> list[Run]:
-    """Runs of paused flows are parked, and go on when the flow does."""
+    """Runs of paused flows and of held campaigns are parked, and go on when these do."""
     paused = await repository.lock_paused(tx, sorted({run.flow_id for run in runs}))
     if paused:
         await repository_runs.park_paused(tx, [run.id for run in runs if run.flow_id in paused])
-    return [run for run in runs if run.flow_id not in paused]
+    going = [run for run in runs if run.flow_id not in paused]
+    campaign_ids = sorted({run.campaign_id for run in going if run.campaign_id is not None})
+    held = await repository_campaigns.lock_held(tx, campaign_ids) if campaign_ids else set()
+    if held:
+        await repository_runs.park_paused(tx, [run.id for run in going if run.campaign_id in held])
+    return [run for run in going if run.campaign_id not in held]
+
+
+async def _find_priorities(tx: Tx, runs: Sequence[Run]) -> Mapping[UUID, CampaignPriority]:
+    campaign_ids = {run.campaign_id for run in runs if run.campaign_id is not None}
+    return await repository_campaigns.find_priorities(tx, campaign_ids) if campaign_ids else {}
 
 
 async def _fail(tx: Tx, version: Version, run: Run, error: Exception) -> None:

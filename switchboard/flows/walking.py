@@ -1,14 +1,14 @@
 """A batch of runs of one version on its way: each run's position in memory until all of it is written at once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Workspace
-from switchboard.delivery.models import Draft
+from switchboard.delivery.models import CampaignPriority, Draft
 from switchboard.delivery.service import drop_queued, queue_messages
 from switchboard.flows import repository, repository_runs
 from switchboard.flows.compiled import CompiledStep
@@ -99,6 +99,7 @@ class Batch:
     knowledge: Knowledge
     walks: Sequence[Walk]
     public_url: str
+    priorities: Mapping[UUID, CampaignPriority] = field(default_factory=dict)
     drafts: list[Draft] = field(default_factory=list)
     _said: list[tuple[Walk, dict[str, object]]] = field(default_factory=list)
     _contacts: dict[UUID, Contact] = field(default_factory=dict)
@@ -114,6 +115,11 @@ class Batch:
         run = walk.run
         said = {"run_id": run.id, "flow": self.version.flow.title, "step": step.id, "outcome": outcome, "text": text}
         self._said.append((walk, said | data))
+
+    def priority_of(self, walk: Walk) -> CampaignPriority:
+        """How the messages of a run queue among those of campaigns."""
+        campaign_id = walk.run.campaign_id
+        return self.priorities.get(campaign_id, "normal") if campaign_id else "normal"
 
     async def workspace(self) -> Workspace:
         """The workspace, read once."""

@@ -1,5 +1,6 @@
-"""What the flows room hears: every event that may begin, stop or wake a run."""
+"""What the flows room hears: every event that may begin, stop or wake a run, or happens to a campaign's recipient."""
 
+from switchboard.flows import campaign_alerts, campaign_ledger
 from switchboard.flows.definition import EVENTS
 from switchboard.flows.subjects import SubjectKinds
 from switchboard.flows.triggers import FlowTriggers
@@ -7,5 +8,7 @@ from switchboard.kernel.events import Hub
 
 
 def subscribe(hub: Hub, kinds: SubjectKinds) -> None:
-    """Hear the events that flows may name."""
+    """Hear the events that flows may name, and what becomes of the recipients of campaigns."""
     hub.subscribe(EVENTS, FlowTriggers(kinds).hear)
+    hub.subscribe(campaign_ledger.HEARD, campaign_ledger.hear)
+    hub.subscribe(campaign_alerts.HEARD, campaign_alerts.hear)

@@ -53,10 +53,12 @@ async def enqueue(
     key: str | None = None,
     after: timedelta = timedelta(0),
     priority: int = 5,
+    hasten: bool = False,
 ) -> None:
     """Add a job in the caller's transaction; with a `key`, a second one of that kind and key is not added.
 
-    A smaller `priority` goes first. A job whose earlier twin has failed for good takes its place.
+    A smaller `priority` goes first. A job whose earlier twin has failed for good takes its place; with `hasten` one
+    that is due later than this one would be is done as early. A twin that is just being done is waited for.
     """
     # Adds the job once a key; uses the unique index job_key.
     await tx.execute(
@@ -65,9 +67,9 @@ async def enqueue(
         VALUES (%s, %s, %s, %s, %s, %s, app.now() + %s)
         ON CONFLICT (workspace_id, kind, key) WHERE key IS NOT NULL DO UPDATE
         SET payload = excluded.payload, due_at = excluded.due_at, failed_at = NULL, attempts = 0
-        WHERE job.failed_at IS NOT NULL
+        WHERE job.failed_at IS NOT NULL OR %s AND job.due_at > excluded.due_at
         """,
-        (new_id(), tx.workspace_id, kind, key, json.dumps(payload, default=str), priority, after),
+        (new_id(), tx.workspace_id, kind, key, json.dumps(payload, default=str), priority, after, hasten),
     )
     await wake(tx, QUEUE)
 

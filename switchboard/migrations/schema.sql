@@ -161,6 +161,112 @@ CREATE TABLE app.attempt_default PARTITION OF app.attempt DEFAULT;
 ALTER TABLE app.attempt_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.attempt_default FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE app.campaign (
+    id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    name text NOT NULL,
+    title text NOT NULL,
+    state text DEFAULT 'draft'::text NOT NULL,
+    flow_id uuid NOT NULL,
+    audience_kind text NOT NULL,
+    audience_id uuid,
+    root_id uuid NOT NULL,
+    sends_to_missed_of uuid,
+    missed_states text[] DEFAULT '{}'::text[] NOT NULL,
+    start_kind text DEFAULT 'now'::text NOT NULL,
+    start_at timestamp with time zone,
+    local_date date,
+    local_hour time without time zone,
+    when_passed text DEFAULT 'now'::text NOT NULL,
+    throttle_per_minute integer,
+    priority text DEFAULT 'normal'::text NOT NULL,
+    winner_rule text DEFAULT 'none'::text NOT NULL,
+    winner_after interval,
+    winner_due_at timestamp with time zone,
+    winner smallint,
+    pause_at_percent smallint DEFAULT 5 NOT NULL,
+    seen_sent bigint DEFAULT 0 NOT NULL,
+    seen_bad bigint DEFAULT 0 NOT NULL,
+    cursor uuid,
+    is_taken_in boolean DEFAULT false NOT NULL,
+    spread_from timestamp with time zone,
+    spread jsonb DEFAULT '{}'::jsonb NOT NULL,
+    sweep text,
+    sweep_cursor uuid,
+    held_since timestamp with time zone,
+    pause_reason text,
+    started_at timestamp with time zone,
+    paused_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    archived_at timestamp with time zone,
+    created_by uuid,
+    created_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT app.now() NOT NULL
+);
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_audience_kind_check CHECK ((audience_kind = ANY (ARRAY['segment'::text, 'import'::text, 'everybody'::text, 'missed'::text])));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_pause_at_percent_check CHECK (((pause_at_percent >= 1) AND (pause_at_percent <= 100)));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_pkey PRIMARY KEY (id);
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_priority_check CHECK ((priority = ANY (ARRAY['high'::text, 'normal'::text, 'low'::text])));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_start_kind_check CHECK ((start_kind = ANY (ARRAY['now'::text, 'at'::text, 'local_hour'::text])));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'scheduled'::text, 'starting'::text, 'running'::text, 'paused'::text, 'finished'::text, 'cancelled'::text])));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_sweep_check CHECK ((sweep = ANY (ARRAY['resume'::text, 'spread'::text, 'cancel'::text])));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_throttle_per_minute_check CHECK ((throttle_per_minute > 0));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_when_passed_check CHECK ((when_passed = ANY (ARRAY['now'::text, 'skip'::text, 'tomorrow'::text])));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_winner_rule_check CHECK ((winner_rule = ANY (ARRAY['none'::text, 'manual'::text, 'answered'::text, 'opt_outs'::text])));
+ALTER TABLE app.campaign ADD CONSTRAINT campaign_workspace_id_name_key UNIQUE (workspace_id, name);
+CREATE INDEX campaign_by_root ON app.campaign USING btree (workspace_id, root_id);
+CREATE INDEX campaign_list ON app.campaign USING btree (workspace_id, id DESC) WHERE (archived_at IS NULL);
+ALTER TABLE app.campaign ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.campaign FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.campaign AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.campaign_recipient (
+    campaign_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    variant smallint NOT NULL,
+    state text NOT NULL,
+    reason text,
+    run_id uuid,
+    message_id uuid,
+    due_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT app.now() NOT NULL
+) WITH (fillfactor=80, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+ALTER TABLE app.campaign_recipient ADD CONSTRAINT campaign_recipient_pkey PRIMARY KEY (campaign_id, contact_id);
+ALTER TABLE app.campaign_recipient ADD CONSTRAINT campaign_recipient_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'queued'::text, 'sent'::text, 'answered'::text, 'bounced'::text, 'opted_out'::text, 'held'::text, 'dropped'::text, 'failed'::text, 'in_doubt'::text, 'excluded'::text, 'cancelled'::text])));
+CREATE INDEX campaign_recipient_by_state ON app.campaign_recipient USING btree (campaign_id, state, contact_id);
+ALTER TABLE app.campaign_recipient ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.campaign_recipient FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.campaign_recipient AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.campaign_tally (
+    workspace_id uuid NOT NULL,
+    campaign_id uuid NOT NULL,
+    variant smallint NOT NULL,
+    state text NOT NULL,
+    recipients bigint NOT NULL
+);
+CREATE INDEX campaign_tally_by_state ON app.campaign_tally USING btree (campaign_id, variant, state);
+ALTER TABLE app.campaign_tally ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.campaign_tally FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.campaign_tally AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.campaign_variant (
+    campaign_id uuid NOT NULL,
+    number smallint NOT NULL,
+    workspace_id uuid NOT NULL,
+    flow_id uuid NOT NULL,
+    flow_version integer,
+    share_percent smallint NOT NULL
+);
+ALTER TABLE app.campaign_variant ADD CONSTRAINT campaign_variant_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES app.campaign(id) ON DELETE CASCADE;
+ALTER TABLE app.campaign_variant ADD CONSTRAINT campaign_variant_number_check CHECK (((number >= 1) AND (number <= 9)));
+ALTER TABLE app.campaign_variant ADD CONSTRAINT campaign_variant_pkey PRIMARY KEY (campaign_id, number);
+ALTER TABLE app.campaign_variant ADD CONSTRAINT campaign_variant_share_percent_check CHECK (((share_percent >= 1) AND (share_percent <= 100)));
+ALTER TABLE app.campaign_variant ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.campaign_variant FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.campaign_variant AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
 CREATE TABLE app.channel_break (
     channel text NOT NULL,
     began_at timestamp with time zone DEFAULT app.now() NOT NULL,
@@ -852,7 +958,8 @@ CREATE TABLE app.run (
     attempts integer DEFAULT 0 NOT NULL,
     last_error text,
     event_data jsonb DEFAULT '{}'::jsonb NOT NULL,
-    started_at timestamp with time zone DEFAULT app.now() NOT NULL
+    started_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    campaign_id uuid
 ) WITH (fillfactor=80, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 ALTER TABLE app.run ADD CONSTRAINT run_parked_check CHECK ((parked = ANY (ARRAY['paused'::text, 'merged'::text])));
 ALTER TABLE app.run ADD CONSTRAINT run_phase_check CHECK ((phase = ANY (ARRAY['ready'::text, 'waiting'::text, 'woken'::text])));
@@ -880,7 +987,8 @@ CREATE TABLE app.run_ended (
     outcome text NOT NULL,
     reason text NOT NULL,
     started_at timestamp with time zone NOT NULL,
-    ended_at timestamp with time zone DEFAULT app.now() NOT NULL
+    ended_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    campaign_id uuid
 );
 ALTER TABLE app.run_ended ADD CONSTRAINT run_ended_outcome_check CHECK ((outcome = ANY (ARRAY['finished'::text, 'stopped'::text, 'failed'::text])));
 ALTER TABLE app.run_ended ADD CONSTRAINT run_ended_pkey PRIMARY KEY (id);

@@ -105,6 +105,7 @@ STOPPED_BY: Mapping[str, str] = {
 
 # What events are about that no timeline shows, by the noun before the dot; each with the reason.
 NOT_SHOWN: Mapping[str, str] = {
+    "campaign": "about a campaign itself; its messages have events of their own",
     "flow": "about a flow itself",
     "import": "about a file; the people in it have events of their own",
     "mail": "about the local mailbox",

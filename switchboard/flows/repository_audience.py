@@ -1,0 +1,324 @@
+"""SQL on the audience of campaigns: who belongs to it, who of them goes, and taking them in a slice at a time."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from switchboard.flows.campaign_models import UNDER_WAY, AudienceKind, Campaign, Slice
+from switchboard.flows.models import STARTED, WHOLE
+from switchboard.kernel.db import Tx
+
+_NOBODY = UUID(int=0)
+
+# The next members in the order of `place`, which is the contact's id but for an import: there it is the signal's.
+_MEMBERS: Mapping[AudienceKind, str] = {
+    # The primary key of segment_member in its order.
+    "segment": """
+        SELECT contact_id AS place, contact_id FROM app.segment_member
+        WHERE workspace_id = %(workspace)s AND segment_id = %(audience)s AND contact_id > %(after)s
+        ORDER BY contact_id LIMIT %(limit)s
+    """,
+    # The index contact_list in its order.
+    "everybody": """
+        SELECT id AS place, id AS contact_id FROM app.contact
+        WHERE workspace_id = %(workspace)s AND merged_into IS NULL AND id > %(after)s
+        ORDER BY id LIMIT %(limit)s
+    """,
+    # The source's signals by signal_by_source, what came of each by primary key, contacts by theirs.
+    "import": """
+        SELECT s.id AS place, coalesce(c.merged_into, c.id) AS contact_id
+        FROM (
+            SELECT s.id, s.received_at FROM app.signal s
+            WHERE s.workspace_id = %(workspace)s AND s.import_id = %(audience)s AND s.id > %(after)s
+              AND s.source_id = (
+                SELECT source_id FROM app.import WHERE workspace_id = %(workspace)s AND id = %(audience)s
+              )
+            ORDER BY s.id LIMIT %(limit)s
+        ) AS s
+        LEFT JOIN app.signal_outcome o ON o.signal_id = s.id AND o.received_at = s.received_at
+        LEFT JOIN app.contact c ON c.id = o.contact_id
+    """,
+    # The earlier campaign's ledger by primary key in its order.
+    "missed": """
+        SELECT contact_id AS place, contact_id FROM app.campaign_recipient
+        WHERE workspace_id = %(workspace)s AND campaign_id = %(missed)s AND contact_id > %(after)s
+          AND state = ANY(%(missed_states)s)
+        ORDER BY contact_id LIMIT %(limit)s
+    """,
+}
+_WHOLE_AUDIENCE: Mapping[AudienceKind, str] = {
+    kind: statement.replace("ORDER BY contact_id LIMIT %(limit)s", "")
+    .replace("ORDER BY id LIMIT %(limit)s", "")
+    .replace("ORDER BY s.id LIMIT %(limit)s", "")
+    for kind, statement in _MEMBERS.items()
+}
+
+# What names a place for the sake of its clock: the contact's own zone, else the beginning of the first number and the
+# country, from which a zone is guessed.
+_PHONE = """
+    SELECT i.value FROM app.identity i WHERE i.contact_id = c.id AND i.kind = 'phone' ORDER BY i.rank, i.id LIMIT 1
+"""
+_CLOCK = """
+    coalesce(c.time_zone, coalesce(left(phone.value, 8) || length(phone.value), '') || ' ' || coalesce(c.country, ''))
+"""
+
+# Who goes, and why the others do not. Each question is one look by a primary key or a unique index:
+# campaign_recipient and flow_entry by their primary keys, identity_by_contact, suppression by its primary key, and
+# run_by_subject.
+_PERSONS = f"""
+    member AS MATERIALIZED ({{members}}),
+    part AS MATERIALIZED (
+        SELECT * FROM unnest(%(numbers)s::smallint[], %(flows)s::uuid[], %(versions)s::integer[],
+                             %(reentries)s::interval[], %(channels)s::text[], %(lows)s::integer[], %(highs)s::integer[])
+             AS part (variant, flow_id, version, reentry, channel, low, high)
+    ), clock AS MATERIALIZED (
+        SELECT * FROM unnest(%(clocks)s::text[], %(instants)s::timestamptz[]) AS clock (name, base)
+    ), person AS MATERIALIZED (
+        SELECT c.id AS contact_id, part.*, CASE WHEN %(is_local)s THEN clock.base ELSE %(base)s END AS base, CASE
+            WHEN EXISTS (
+                SELECT FROM app.campaign_recipient l WHERE l.campaign_id = ANY(%(family)s) AND l.contact_id = c.id
+                  AND l.state NOT IN ('failed', 'dropped', 'held', 'bounced', 'excluded', 'cancelled')
+                  AND l.state <> ALL (%(missed_states)s)
+            ) THEN 'got_it'
+            WHEN c.opted_out_at IS NOT NULL THEN 'opted_out'
+            WHEN part.channel <> '' AND NOT EXISTS (
+                SELECT FROM app.identity i WHERE i.contact_id = c.id AND i.kind = part.channel
+            ) THEN 'no_address'
+            WHEN EXISTS (
+                SELECT FROM app.identity i JOIN app.suppression s
+                  ON s.workspace_id = i.workspace_id AND s.kind = i.kind AND s.value = i.value
+                WHERE i.contact_id = c.id
+            ) THEN 'suppressed'
+            WHEN EXISTS (
+                SELECT FROM app.run r WHERE r.subject_id = c.id AND r.flow_id = part.flow_id
+            ) THEN 'in_flow'
+            WHEN NOT %(is_again)s AND EXISTS (
+                SELECT FROM app.flow_entry e WHERE e.flow_id = part.flow_id AND e.subject_id = c.id
+                  AND (part.reentry IS NULL OR e.entered_at > app.now() - part.reentry)
+            ) THEN 'was_in_flow'
+            WHEN %(is_local)s AND clock.base IS NULL THEN 'hour_passed'
+        END AS reason
+        FROM (SELECT DISTINCT contact_id FROM member) AS m
+        JOIN app.contact c ON c.id = m.contact_id AND c.workspace_id = %(workspace)s AND c.merged_into IS NULL
+        LEFT JOIN LATERAL ({_PHONE}) AS phone ON %(is_local)s AND c.time_zone IS NULL
+        LEFT JOIN clock ON %(is_local)s AND clock.name = {_CLOCK}
+        JOIN part ON (hashtextextended(c.id::text || %(campaign)s::text, 0) %% 100 + 100) %% 100 >= part.low
+                 AND (hashtextextended(c.id::text || %(campaign)s::text, 0) %% 100 + 100) %% 100 < part.high
+        WHERE NOT EXISTS (
+            SELECT FROM app.campaign_recipient l WHERE l.campaign_id = %(campaign)s AND l.contact_id = c.id
+        )
+    ), turn AS MATERIALIZED (
+        SELECT contact_id, variant, flow_id, version, base, extract(epoch FROM base)::bigint::text AS moment,
+            base + (
+                row_number() OVER (PARTITION BY base ORDER BY contact_id) - 1
+                + coalesce((%(spread)s::jsonb ->> extract(epoch FROM base)::bigint::text)::bigint, 0)
+            ) * %(gap)s::interval AS due_at
+        FROM person WHERE reason IS NULL
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A share of the audience and the version its runs take; `low` and `high` are bounds of hundredths.
+
+    `channel` is the kind of address that the first letter needs, empty when it needs none.
+    """
+
+    variant: int
+    flow_id: UUID
+    version: int
+    reentry: timedelta | None
+    channel: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One name of a clock in a slice, with somebody who is there: zone, or else number and country."""
+
+    name: str
+    time_zone: str | None
+    phone: str | None
+    country: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By which recipients go: in which parts, from when, and how far apart. `clocks` are instants by a place's name."""
+
+    parts: Sequence[Part]
+    family: Sequence[UUID]
+    base: datetime | None
+    gap: timedelta
+    clocks: Mapping[str, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One person of the audience tried out: when it is their turn, or why they get nothing."""
+
+    contact_id: UUID
+    name: str
+    variant: int
+    flow_id: UUID
+    version: int
+    reason: str | None
+    due_at: datetime | None
+
+
+async def list_places(tx: Tx, campaign: Campaign, after: UUID | None, limit: int) -> list[Place]:
+    """The clocks that the next members live by, each with the first of those who are there."""
+    # The members as in _MEMBERS; contacts by primary key, numbers by identity_by_contact.
+    return await tx.fetch_all(
+        Place,
+        f"""
+        WITH member AS MATERIALIZED ({_MEMBERS[campaign.audience_kind]})
+        SELECT {_CLOCK} AS name, min(c.time_zone) AS time_zone, min(phone.value) AS phone, min(c.country) AS country
+        FROM member m JOIN app.contact c ON c.id = m.contact_id AND c.workspace_id = %(workspace)s
+        LEFT JOIN LATERAL ({_PHONE}) AS phone ON c.time_zone IS NULL
+        GROUP BY 1
+        """,
+        _whom(tx, campaign, after, limit),
+    )
+
+
+async def list_all_places(tx: Tx, campaign: Campaign) -> list[Place]:
+    """As `list_places`, of the whole audience."""
+    # Everybody of the audience once.
+    return await tx.fetch_all(
+        Place,
+        f"""
+        WITH member AS MATERIALIZED ({_WHOLE_AUDIENCE[campaign.audience_kind]})
+        SELECT {_CLOCK} AS name, min(c.time_zone) AS time_zone, min(phone.value) AS phone, min(c.country) AS country
+        FROM member m JOIN app.contact c ON c.id = m.contact_id AND c.workspace_id = %(workspace)s
+        LEFT JOIN LATERAL ({_PHONE}) AS phone ON c.time_zone IS NULL
+        GROUP BY 1
+        """,
+        _whom(tx, campaign, None, 1),
+    )
+
+
+async def take_in(tx: Tx, campaign: Campaign, terms: Terms, limit: int) -> Slice:
+    """Take in the next members: their lines of the ledger, their runs with the moment each is due, and all counts.
+
+    One statement, whatever the number. Whoever has a line already is passed by, so a slice that is done again after
+    a crash does nothing twice.
+    """
+    # Members, persons and turns as above; runs are guarded by the unique index run_by_subject, lines by primary key.
+    rows = await tx.fetch_tuples(
+        f"""
+        WITH {_PERSONS.format(members=_MEMBERS[campaign.audience_kind])},
+        entered AS (
+            INSERT INTO app.flow_entry (flow_id, subject_id, workspace_id)
+            SELECT flow_id, contact_id, %(workspace)s FROM turn ORDER BY flow_id, contact_id
+            ON CONFLICT (flow_id, subject_id) DO UPDATE SET entered_at = app.now()
+            RETURNING subject_id
+        ), begun AS (
+            INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, due_at,
+                                 campaign_id)
+            SELECT app.uuid7(), %(workspace)s, turn.flow_id, turn.version, 'contact', turn.contact_id, turn.contact_id,
+                turn.due_at, %(campaign)s
+            FROM turn JOIN entered ON entered.subject_id = turn.contact_id ORDER BY turn.contact_id
+            ON CONFLICT (subject_id, flow_id) DO NOTHING RETURNING id, contact_id, due_at
+        ), line AS (
+            INSERT INTO app.campaign_recipient (campaign_id, contact_id, workspace_id, variant, state, reason, run_id,
+                                                due_at)
+            SELECT %(campaign)s, p.contact_id, %(workspace)s, p.variant,
+                CASE WHEN begun.id IS NULL THEN 'excluded' ELSE 'waiting' END,
+                CASE WHEN begun.id IS NULL THEN coalesce(p.reason, 'in_flow') END, begun.id, begun.due_at
+            FROM person p LEFT JOIN begun USING (contact_id) ORDER BY p.contact_id
+            RETURNING variant, state
+        ), counted AS (
+            INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
+            SELECT %(workspace)s, %(campaign)s, variant, state, count(*) FROM (
+                SELECT variant, state FROM line
+                UNION ALL SELECT variant, '{UNDER_WAY}' FROM line WHERE state = 'waiting'
+            ) AS each GROUP BY variant, state
+        ), told AS (
+            INSERT INTO app.flow_tally (workspace_id, flow_id, version, step, outcome, day, runs)
+            SELECT %(workspace)s, part.flow_id, part.version, {WHOLE}, '{STARTED}',
+                (app.now() AT TIME ZONE 'UTC')::date, count(*)
+            FROM line JOIN part USING (variant) WHERE line.state = 'waiting' GROUP BY part.flow_id, part.version
+        )
+        SELECT (SELECT place FROM member ORDER BY place DESC LIMIT 1), (SELECT count(*) FROM member),
+            (SELECT count(*) FROM begun),
+            (SELECT coalesce(jsonb_object_agg(moment, n), '{{}}')
+             FROM (SELECT moment, count(*) AS n FROM turn GROUP BY moment) AS moments)
+        """,
+        {**_whom(tx, campaign, campaign.cursor, limit), **_how(campaign, terms)},
+    )
+    cursor, looked_at, begun, spread = rows[0]
+    return Slice(cursor, looked_at, begun, spread)
+
+
+async def list_members(tx: Tx, campaign: Campaign, terms: Terms, after: UUID | None, limit: int) -> list[Member]:
+    """The next members as `take_in` would take them in; nothing is written."""
+    # Members, persons and turns as above; names by primary key.
+    return await tx.fetch_all(
+        Member,
+        f"""
+        WITH {_PERSONS.format(members=_MEMBERS[campaign.audience_kind])}
+        SELECT p.contact_id, c.name, p.variant, p.flow_id, p.version, p.reason, turn.due_at
+        FROM person p JOIN app.contact c ON c.id = p.contact_id LEFT JOIN turn USING (contact_id) ORDER BY p.contact_id
+        """,
+        {**_whom(tx, campaign, after, limit), **_how(campaign, terms)},
+    )
+
+
+async def find_last_place(tx: Tx, campaign: Campaign, after: UUID | None, limit: int) -> UUID | None:
+    """Where a page of `limit` members after `after` ends; None when it is not full."""
+    # The members as in _MEMBERS.
+    rows = await tx.fetch_tuples(
+        f"WITH member AS ({_MEMBERS[campaign.audience_kind]}) SELECT place FROM member ORDER BY place",
+        _whom(tx, campaign, after, limit),
+    )
+    return rows[-1][0] if len(rows) == limit else None
+
+
+async def count_audience(tx: Tx, campaign: Campaign, terms: Terms) -> dict[str, int]:
+    """How many of the whole audience would go (`send`), and how many would not, by reason."""
+    # Everybody of the audience once, in one statement.
+    rows = await tx.fetch_tuples(
+        f"""
+        WITH {_PERSONS.format(members=_WHOLE_AUDIENCE[campaign.audience_kind])}
+        SELECT coalesce(reason, 'send'), count(*) FROM person GROUP BY 1 ORDER BY 1
+        """,
+        {**_whom(tx, campaign, None, 1), **_how(campaign, terms)},
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _whom(tx: Tx, campaign: Campaign, after: UUID | None, limit: int) -> dict[str, object]:
+    return {
+        "workspace": tx.workspace_id,
+        "campaign": campaign.id,
+        "audience": campaign.audience_id,
+        "missed": campaign.sends_to_missed_of,
+        "missed_states": list(campaign.missed_states),
+        "after": after or _NOBODY,
+        "limit": limit,
+    }
+
+
+def _how(campaign: Campaign, terms: Terms) -> dict[str, object]:
+    return {
+        "numbers": [part.variant for part in terms.parts],
+        "flows": [part.flow_id for part in terms.parts],
+        "versions": [part.version for part in terms.parts],
+        "reentries": [part.reentry for part in terms.parts],
+        "channels": [part.channel for part in terms.parts],
+        "lows": [part.low for part in terms.parts],
+        "highs": [part.high for part in terms.parts],
+        "clocks": list(terms.clocks),
+        "instants": list(terms.clocks.values()),
+        "is_local": campaign.start_kind == "local_hour",
+        "is_again": campaign.sends_to_missed_of is not None,
+        "family": [one for one in terms.family if one != campaign.id],
+        "base": terms.base,
+        "gap": terms.gap,
+        "spread": json.dumps(campaign.spread),
+    }

@@ -1,0 +1,395 @@
+"""SQL on the ledger of campaigns: what became of each recipient, and how many stand in each state."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from switchboard.flows.campaign_models import CANCELLED, UNDER_WAY, Change, Recipient
+from switchboard.flows.models import VersionKey
+from switchboard.kernel.db import Tx
+
+_NOBODY = UUID(int=0)
+
+# Whoever got it is not taken for somebody who did not, whatever happens to a later message of theirs; an answer and an
+# opt-out come after everything else. Whoever was never taken in stays so.
+_MAY_COME_TO = """
+    held.old <> new.state AND CASE held.old
+        WHEN 'sent' THEN new.state IN ('answered', 'bounced', 'opted_out')
+        WHEN 'bounced' THEN new.state IN ('answered', 'opted_out')
+        WHEN 'answered' THEN new.state = 'opted_out'
+        WHEN 'opted_out' THEN false
+        WHEN 'excluded' THEN false
+        WHEN 'cancelled' THEN new.state IN ('sent', 'in_doubt', 'bounced', 'failed', 'queued')
+        ELSE new.state <> 'opted_out' AND new.state <> 'answered' OR held.old = 'in_doubt'
+    END
+"""
+# Counts what a statement named `moved` did; adds some rows.
+_COUNT_MOVES = """
+    INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
+    SELECT %(workspace)s, campaign_id, variant, state, sum(recipients) FROM (
+        SELECT campaign_id, variant, old AS state, -1 AS recipients FROM moved
+        UNION ALL SELECT campaign_id, variant, state, 1 FROM moved
+    ) AS step GROUP BY campaign_id, variant, state HAVING sum(recipients) <> 0
+"""
+
+
+async def move_recipients(tx: Tx, changes: Sequence[Change]) -> int:
+    """Write what happened to recipients, each of them once, and count it; returns how many lines changed.
+
+    A change that comes too late for its line, such as a message dropped after an earlier one was sent, is left out.
+    """
+    # By primary key, locked in its order, so that no two batches wait for each other.
+    return await tx.execute(
+        f"""
+        WITH new AS (
+            SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[],
+                                 %(runs)s::uuid[], %(messages)s::uuid[])
+                 AS new (campaign_id, contact_id, state, reason, run_id, message_id)
+        ), held AS MATERIALIZED (
+            SELECT l.campaign_id, l.contact_id, l.state AS old, l.variant
+            FROM app.campaign_recipient l JOIN new USING (campaign_id, contact_id)
+            WHERE l.workspace_id = %(workspace)s ORDER BY l.campaign_id, l.contact_id FOR NO KEY UPDATE OF l
+        ), moved AS (
+            UPDATE app.campaign_recipient l SET state = new.state, reason = new.reason, updated_at = app.now(),
+                message_id = coalesce(new.message_id, l.message_id), run_id = coalesce(new.run_id, l.run_id)
+            FROM held JOIN new USING (campaign_id, contact_id)
+            WHERE l.campaign_id = held.campaign_id AND l.contact_id = held.contact_id AND {_MAY_COME_TO}
+            RETURNING l.campaign_id, held.variant, held.old, l.state
+        )
+        {_COUNT_MOVES}
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "campaigns": [change.campaign_id for change in changes],
+            "contacts": [change.contact_id for change in changes],
+            "states": [change.state for change in changes],
+            "reasons": [change.reason for change in changes],
+            "runs": [change.run_id for change in changes],
+            "messages": [change.message_id for change in changes],
+        },
+    )
+
+
+async def end_waiting(tx: Tx, changes: Sequence[Change]) -> None:
+    """Write why recipients get nothing whose run ended before it wrote to them, and count runs as ended."""
+    # By primary key, locked in its order.
+    await tx.execute(
+        f"""
+        WITH new AS (
+            SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[])
+                 AS new (campaign_id, contact_id, state, reason)
+        ), held AS MATERIALIZED (
+            SELECT l.campaign_id, l.contact_id, l.state AS old, l.variant
+            FROM app.campaign_recipient l JOIN new USING (campaign_id, contact_id)
+            WHERE l.workspace_id = %(workspace)s ORDER BY l.campaign_id, l.contact_id FOR NO KEY UPDATE OF l
+        ), moved AS (
+            UPDATE app.campaign_recipient l SET state = new.state, reason = new.reason, updated_at = app.now()
+            FROM held JOIN new USING (campaign_id, contact_id)
+            WHERE l.campaign_id = held.campaign_id AND l.contact_id = held.contact_id AND held.old = 'waiting'
+            RETURNING l.campaign_id, held.variant, held.old, l.state
+        ), ended AS (
+            INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
+            SELECT %(workspace)s, campaign_id, variant, '{UNDER_WAY}', -count(*) FROM held GROUP BY campaign_id, variant
+        )
+        {_COUNT_MOVES}
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "campaigns": [change.campaign_id for change in changes],
+            "contacts": [change.contact_id for change in changes],
+            "states": [change.state for change in changes],
+            "reasons": [change.reason for change in changes],
+        },
+    )
+
+
+async def find_lately_reached(tx: Tx, contact_ids: Collection[UUID], window: timedelta) -> list[tuple[UUID, UUID]]:
+    """Of the campaigns that began within `window`, the last that reached each of these contacts: campaign, contact."""
+    # The workspace's campaigns by the prefix of campaign_list, a handful; each contact's lines by primary key.
+    return [
+        (row[0], row[1])
+        for row in await tx.fetch_tuples(
+            """
+            SELECT DISTINCT ON (l.contact_id) l.campaign_id, l.contact_id
+            FROM app.campaign c JOIN app.campaign_recipient l ON l.campaign_id = c.id
+            WHERE c.workspace_id = %s AND c.started_at > app.now() - %s AND l.contact_id = ANY(%s)
+              AND l.state IN ('sent', 'answered', 'bounced', 'in_doubt')
+            ORDER BY l.contact_id, l.updated_at DESC, l.campaign_id
+            """,
+            (tx.workspace_id, window, list(contact_ids)),
+        )
+    ]
+
+
+async def list_recipients(
+    tx: Tx, campaign_id: UUID, state: str | None, after: UUID | None, limit: int
+) -> list[Recipient]:
+    """Lines of the ledger in the order of contacts, those beyond `after`; of one state where that is asked."""
+    only = "AND l.state = %(state)s" if state else ""
+    # The index campaign_recipient_by_state in its order, or the primary key in its.
+    return await tx.fetch_all(
+        Recipient,
+        f"""
+        SELECT l.contact_id, coalesce(c.name, '') AS name, l.variant, l.state, l.reason, l.run_id, l.message_id,
+            l.due_at, l.updated_at
+        FROM app.campaign_recipient l LEFT JOIN app.contact c ON c.id = l.contact_id
+        WHERE l.workspace_id = %(workspace)s AND l.campaign_id = %(campaign)s {only} AND l.contact_id > %(after)s
+        ORDER BY l.contact_id LIMIT %(limit)s
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "campaign": campaign_id,
+            "state": state,
+            "after": after or _NOBODY,
+            "limit": limit,
+        },
+    )
+
+
+async def find_recipient(tx: Tx, campaign_id: UUID, contact_id: UUID) -> Recipient | None:
+    """What became of one contact in a campaign."""
+    # By primary key.
+    return await tx.find_one(
+        Recipient,
+        """
+        SELECT l.contact_id, coalesce(c.name, '') AS name, l.variant, l.state, l.reason, l.run_id, l.message_id,
+            l.due_at, l.updated_at
+        FROM app.campaign_recipient l LEFT JOIN app.contact c ON c.id = l.contact_id
+        WHERE l.workspace_id = %s AND l.campaign_id = %s AND l.contact_id = %s
+        """,
+        (tx.workspace_id, campaign_id, contact_id),
+    )
+
+
+async def count_states(tx: Tx, campaign_ids: Sequence[UUID]) -> list[tuple[UUID, int, str, int]]:
+    """How many recipients of each campaign and variant stand in each state."""
+    # The index campaign_tally_by_state, which holds some rows a campaign once they are folded.
+    return [
+        (row[0], row[1], row[2], row[3])
+        for row in await tx.fetch_tuples(
+            """
+            SELECT campaign_id, variant, state, sum(recipients)::bigint FROM app.campaign_tally
+            WHERE workspace_id = %s AND campaign_id = ANY(%s)
+            GROUP BY campaign_id, variant, state HAVING sum(recipients) <> 0 ORDER BY campaign_id, variant, state
+            """,
+            (tx.workspace_id, list(campaign_ids)),
+        )
+    ]
+
+
+async def fold_tallies(tx: Tx, campaign_id: UUID) -> None:
+    """Make one row of all that count the same, unless another process is doing so."""
+    # No table: a lock of this campaign's tallies only, let go at the end of the transaction.
+    is_ours = await tx.fetch_value("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 22))", (str(campaign_id),))
+    if is_ours:
+        # The campaign's range of the index campaign_tally_by_state; rows added meanwhile are left for the next time.
+        await tx.execute(
+            """
+            WITH gone AS (
+                DELETE FROM app.campaign_tally WHERE workspace_id = %(workspace)s AND campaign_id = %(campaign)s
+                RETURNING variant, state, recipients
+            )
+            INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
+            SELECT %(workspace)s, %(campaign)s, variant, state, sum(recipients) FROM gone
+            GROUP BY variant, state HAVING sum(recipients) <> 0
+            """,
+            {"workspace": tx.workspace_id, "campaign": campaign_id},
+        )
+
+
+async def page_of_runs(
+    tx: Tx, campaign_id: UUID, after: UUID | None, limit: int
+) -> list[tuple[UUID, UUID | None, str]]:
+    """The next lines of the ledger: contact, run and state."""
+    # The primary key in its order.
+    return [
+        (row[0], row[1], row[2])
+        for row in await tx.fetch_tuples(
+            """
+            SELECT contact_id, run_id, state FROM app.campaign_recipient
+            WHERE workspace_id = %s AND campaign_id = %s AND contact_id > %s ORDER BY contact_id LIMIT %s
+            """,
+            (tx.workspace_id, campaign_id, after or _NOBODY, limit),
+        )
+    ]
+
+
+async def find_versions(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, VersionKey]:
+    """Which version each of these runs goes through; those that have ended are missing."""
+    # By primary key.
+    rows = await tx.fetch_tuples(
+        "SELECT id, flow_id, version FROM app.run WHERE workspace_id = %s AND id = ANY(%s)",
+        (tx.workspace_id, list(run_ids)),
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def unpark_runs(tx: Tx, run_ids: Sequence[UUID]) -> int:
+    """Let those of these runs go on that rest because their campaign was held."""
+    # By primary key, locked in the order of ids.
+    return await tx.execute(
+        """
+        WITH held AS (
+            SELECT id FROM app.run WHERE workspace_id = %s AND id = ANY(%s) AND parked = 'paused'
+            ORDER BY id FOR NO KEY UPDATE
+        )
+        UPDATE app.run r SET parked = NULL FROM held WHERE r.id = held.id
+        """,
+        (tx.workspace_id, sorted(run_ids)),
+    )
+
+
+async def spread_runs(
+    tx: Tx,
+    campaign_id: UUID,
+    contact_ids: Sequence[UUID],
+    since: datetime,
+    gap: timedelta,
+    *,
+    place: int,
+    only_past: bool,
+) -> int:
+    """Let those of these recipients whose run has not begun go one after the other; how many.
+
+    The first goes at `since` plus `place` times `gap`. With `only_past` those stay whose moment is still to come.
+    """
+    # Recipients by primary key, runs by theirs; runs are locked before lines, as everywhere.
+    return await tx.execute(
+        """
+        WITH turn AS MATERIALIZED (
+            SELECT l.contact_id, l.run_id
+            FROM app.campaign_recipient l JOIN app.run r ON r.id = l.run_id
+            WHERE l.workspace_id = %(workspace)s AND l.campaign_id = %(campaign)s AND l.contact_id = ANY(%(contacts)s)
+              AND l.state = 'waiting' AND r.revision = 0 AND r.parked IS DISTINCT FROM 'merged'
+              AND (NOT %(only_past)s OR r.due_at <= %(since)s + interval '1 second')
+            ORDER BY r.id FOR NO KEY UPDATE OF r
+        ), moved AS (
+            UPDATE app.run r SET due_at = %(since)s + (%(place)s + slot.place) * %(gap)s::interval
+            FROM (SELECT run_id, row_number() OVER (ORDER BY contact_id) - 1 AS place FROM turn) AS slot
+            WHERE r.id = slot.run_id
+            RETURNING r.id, r.contact_id, r.due_at
+        )
+        UPDATE app.campaign_recipient l SET due_at = moved.due_at
+        FROM moved JOIN turn ON turn.run_id = moved.id
+        WHERE l.campaign_id = %(campaign)s AND l.contact_id = turn.contact_id
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "campaign": campaign_id,
+            "contacts": list(contact_ids),
+            "since": since,
+            "gap": gap,
+            "place": place,
+            "only_past": only_past,
+        },
+    )
+
+
+async def mark_cancelled(tx: Tx, campaign_id: UUID, contact_ids: Sequence[UUID]) -> None:
+    """Note that these recipients get nothing because their campaign was cancelled, where nothing was on its way."""
+    # By primary key, locked in its order.
+    await tx.execute(
+        f"""
+        WITH held AS MATERIALIZED (
+            SELECT campaign_id, contact_id, variant, state AS old FROM app.campaign_recipient
+            WHERE workspace_id = %(workspace)s AND campaign_id = %(campaign)s AND contact_id = ANY(%(contacts)s)
+              AND (state = 'waiting' OR state = 'dropped' AND reason IN ('stopped', %(cancelled)s))
+            ORDER BY contact_id FOR NO KEY UPDATE
+        ), moved AS (
+            UPDATE app.campaign_recipient l SET state = 'cancelled', reason = NULL, updated_at = app.now() FROM held
+            WHERE l.campaign_id = held.campaign_id AND l.contact_id = held.contact_id
+            RETURNING l.campaign_id, held.variant, held.old, l.state
+        )
+        {_COUNT_MOVES}
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "campaign": campaign_id,
+            "contacts": list(contact_ids),
+            "cancelled": CANCELLED,
+        },
+    )
+
+
+async def count_resting(tx: Tx, campaign_id: UUID) -> int:
+    """How many wait for good, because they were merged into somebody who is in the campaign, too."""
+    # The range of those waiting in campaign_recipient_by_state; it is asked when nobody else waits.
+    found: int = await tx.fetch_value(
+        """
+        SELECT count(*) FROM app.campaign_recipient
+        WHERE workspace_id = %s AND campaign_id = %s AND state = 'waiting' AND reason = 'merged'
+        """,
+        (tx.workspace_id, campaign_id),
+    )
+    return found
+
+
+async def has_under_way(tx: Tx, campaign_id: UUID) -> bool:
+    """Whether somebody of a campaign still waits, or has a message that has not gone."""
+    # Two looks into the index campaign_recipient_by_state.
+    found: bool = await tx.fetch_value(
+        """
+        SELECT EXISTS (
+            SELECT FROM app.campaign_recipient
+            WHERE workspace_id = %(workspace)s AND campaign_id = %(campaign)s AND state = 'waiting'
+              AND reason IS DISTINCT FROM 'merged'
+        ) OR EXISTS (
+            SELECT FROM app.campaign_recipient
+            WHERE workspace_id = %(workspace)s AND campaign_id = %(campaign)s AND state = 'queued'
+        )
+        """,
+        {"workspace": tx.workspace_id, "campaign": campaign_id},
+    )
+    return found
+
+
+async def move_contact(tx: Tx, from_id: UUID, to_id: UUID) -> list[UUID]:
+    """Give a contact's lines to another, where that one has none in the campaign; returns the campaigns' ids.
+
+    Where both have a line, the first one's run rests (see the merging of runs), and its line says so.
+    """
+    # The workspace's campaigns by the prefix of campaign_list, each contact's line by primary key.
+    rows = await tx.fetch_tuples(
+        """
+        WITH line AS MATERIALIZED (
+            SELECT l.campaign_id, EXISTS (
+                SELECT FROM app.campaign_recipient twin
+                WHERE twin.campaign_id = l.campaign_id AND twin.contact_id = %(to)s
+            ) AS has_twin
+            FROM app.campaign c JOIN app.campaign_recipient l ON l.campaign_id = c.id AND l.contact_id = %(from)s
+            WHERE c.workspace_id = %(workspace)s ORDER BY l.campaign_id FOR UPDATE OF l
+        ), resting AS (
+            UPDATE app.campaign_recipient l SET reason = 'merged' FROM line
+            WHERE line.has_twin AND l.campaign_id = line.campaign_id AND l.contact_id = %(from)s AND l.state = 'waiting'
+        )
+        UPDATE app.campaign_recipient l SET contact_id = %(to)s FROM line
+        WHERE NOT line.has_twin AND l.campaign_id = line.campaign_id AND l.contact_id = %(from)s
+        RETURNING l.campaign_id
+        """,
+        {"workspace": tx.workspace_id, "from": from_id, "to": to_id},
+    )
+    return [row[0] for row in rows]
+
+
+async def move_back_contact(tx: Tx, campaign_ids: Sequence[UUID], to_id: UUID) -> None:
+    """Give the lines in these campaigns back to a contact that is still merged into another."""
+    # By primary key.
+    await tx.execute(
+        """
+        UPDATE app.campaign_recipient l SET contact_id = lost.id FROM app.contact lost
+        WHERE lost.id = %s AND l.workspace_id = %s AND l.campaign_id = ANY(%s) AND l.contact_id = lost.merged_into
+        """,
+        (to_id, tx.workspace_id, list(campaign_ids)),
+    )
+
+
+async def wake_merged(tx: Tx, contact_id: UUID) -> None:
+    """Let a contact's lines wait again that rested because the contact was merged away."""
+    # The workspace's campaigns by the prefix of campaign_list, the contact's lines by primary key.
+    await tx.execute(
+        """
+        UPDATE app.campaign_recipient l SET reason = NULL FROM app.campaign c
+        WHERE c.workspace_id = %s AND l.campaign_id = c.id AND l.contact_id = %s AND l.reason = 'merged'
+        """,
+        (tx.workspace_id, contact_id),
+    )
