@@ -76,7 +76,7 @@ class _Bench:
 
 
 def run(seconds: float, *, rates: Sequence[int] = RATES) -> list[Figure]:
-    """Latency at these rates a second, then the queues one by one; fails when a lead, an owner, a run or a mail is missing."""
+    """Latency at these rates a second, then queue by queue; fails when a lead, an owner, a run or a mail is missing."""
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as folder, Sink() as sink:
         home = Path(folder)
         # The queues are worked by processes of our own, so that a backlog can wait for its turn.
