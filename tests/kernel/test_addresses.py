@@ -1,8 +1,29 @@
 """Addresses in their one form, also those that were bent on the way."""
 
+import phonenumbers
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from switchboard.kernel import addresses
 from switchboard.kernel.addresses import Rejected, parse_email, parse_phone
+
+_LABELS = st.text("ab9-", min_size=1, max_size=66) | st.sampled_from(["xn", "example", "mail", "co"])
+_ENDINGS = st.sampled_from(["com", "example", "test", "local", "invalid", "arpa", "onion", "x", "c0", "museum"])
+_DOMAINS = st.builds(lambda labels, ending: ".".join([*labels, ending]), st.lists(_LABELS, max_size=5), _ENDINGS)
+_EMAILS = st.builds(
+    lambda local, domain, blank: f"{blank}{local}@{domain}{blank}",
+    st.text("aB9._+-\u212a", min_size=1, max_size=70),
+    _DOMAINS,
+    st.sampled_from(["", " ", "\n"]),
+)
+_CODES = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+_NUMBERS = st.builds(
+    lambda code, rest, signs: f"+{code}" + "".join(sign + digit for digit, sign in zip(rest, signs, strict=False)),
+    _CODES,
+    st.text("0123456789", min_size=3, max_size=14),
+    st.lists(st.sampled_from(["", "", "", " ", "-", "(", ") "]), min_size=14, max_size=14),
+)
 
 
 @pytest.mark.parametrize("address", ["ann@desk.local", "ann@printer.localhost", "ann@example.test"])
@@ -27,3 +48,38 @@ def test_a_plus_that_became_a_blank_is_read_as_a_plus(text: str, region: str, nu
 
 def test_a_number_that_is_none_with_a_plus_either_stays_rejected() -> None:
     assert isinstance(parse_phone(" 999999999999999", "US"), Rejected)
+
+
+@settings(max_examples=600)
+@given(_EMAILS | st.emails())
+@example("a@b.co")
+@example(f"{'a' * 64}@{'b' * 60}.com")
+def test_a_plain_address_is_what_the_library_says(text: str) -> None:
+    plain = addresses._find_plain_email(text)
+    assert plain is None or plain == addresses._validate_email(text)
+
+
+@settings(max_examples=1_500)
+@given(_NUMBERS | st.from_regex(addresses._PLAIN_PHONE, fullmatch=True), st.sampled_from(["US", "DE", "IT", "BR", ""]))
+@example("+1 (415) 200-0000", "DE")
+def test_a_plain_number_is_what_the_library_says(text: str, region: str) -> None:
+    plain = addresses._find_plain_phone(text)
+    assert plain is None or plain == addresses._read_phone(text, region)
+
+
+@pytest.mark.parametrize("region", ["US", "DE"])
+def test_plain_numbers_of_every_country_are_what_the_library_says(region: str) -> None:
+    plain = 0
+    for country in phonenumbers.SUPPORTED_REGIONS:
+        number = phonenumbers.example_number(country)
+        assert number is not None
+        text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        found = addresses._find_plain_phone(text)
+        plain += found is not None
+        assert found is None or found == addresses._read_phone(text, region)
+    assert plain > 200
+
+
+@pytest.mark.parametrize("text", ["ada@x.example", "Ada.Lovelace+news@mail.co.uk", " ann-marie@a1-b2.example "])
+def test_ordinary_addresses_are_plain(text: str) -> None:
+    assert addresses._find_plain_email(text) == text.strip().lower()
