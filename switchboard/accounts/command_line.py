@@ -13,6 +13,7 @@ from datetime import date, datetime, time
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 import typer
 
 from switchboard.accounts import service
@@ -141,4 +142,6 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
     return str(value)

@@ -4,9 +4,10 @@ Templates (`letter_templates`), suppressions and the mailbox have modules of the
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from switchboard.accounts.models import Caller
 from switchboard.delivery import repository, repository_outbox

@@ -1,9 +1,9 @@
 """Beginning runs: who enters a flow because of an event."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from switchboard.flows import repository, repository_runs
@@ -23,8 +23,7 @@ LONGEST_EVENT_TEXT = 500
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Entrance:
+class Entrance(msgspec.Struct, frozen=True):
     """One event that may begin a run of one subject, where the condition holds."""
 
     event: Event

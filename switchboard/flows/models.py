@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+import msgspec
+
 from switchboard.flows.compiled import CompiledStep
 from switchboard.flows.definition import Flow
 
@@ -102,8 +104,7 @@ class Run:
         return (self.flow_id, self.version)
 
 
-@dataclass(frozen=True, slots=True)
-class NewRun:
+class NewRun(msgspec.Struct, frozen=True):
     """A run about to begin."""
 
     id: UUID

@@ -1,16 +1,16 @@
 """What flows can be about. A room above registers its own kind; contacts are known here already."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
+
+import msgspec
 
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Actor
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What conditions and letters may know of one subject.
 
     `values` is nested as the names in `definition.FLOW_FIELDS` are: `{"lead": {"stage": …}, "contact": {…},

@@ -1,10 +1,12 @@
 """What the intake room speaks of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+import msgspec
 
 from switchboard.intake.formats.base import Format
 from switchboard.intake.mapping import FieldMapping
@@ -67,8 +69,7 @@ class Accepted:
     is_duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DueSignal:
+class DueSignal(msgspec.Struct, frozen=True):
     """A claimed row of the signals queue."""
 
     signal_id: UUID
@@ -80,8 +81,7 @@ class DueSignal:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class SignalOutcome:
+class SignalOutcome(msgspec.Struct, frozen=True):
     """What recognition made of one signal."""
 
     signal_id: UUID
@@ -90,11 +90,10 @@ class SignalOutcome:
     outcome: Outcome
     contact_id: UUID | None = None
     lead_id: UUID | None = None
-    problems: tuple[Mapping[str, object], ...] = field(default_factory=tuple)
+    problems: tuple[Mapping[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSignal:
+class StoredSignal(msgspec.Struct, frozen=True):
     """A signal with its payload as received, decoded; one from a file names its import and its row in the sheet."""
 
     id: UUID

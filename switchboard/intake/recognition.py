@@ -5,11 +5,11 @@ A batch is claimed across workspaces and handled a workspace at a time. A row th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
+import msgspec
 import psycopg
 import structlog
 
@@ -41,8 +41,7 @@ OLDEST = timedelta(days=3650)
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(msgspec.Struct, frozen=True):
     """One claimed signal, read: what it says, or why it says nothing."""
 
     due: DueSignal

@@ -1,9 +1,11 @@
 """Trying a mapping on what a source has really sent, before it is saved."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from msgspec.structs import asdict
 
 from switchboard.accounts.models import Caller
 from switchboard.intake import repository_signals
@@ -98,7 +100,7 @@ def plain_fields(parsed: Parsed) -> dict[str, str]:
     values.pop("kind")
     if not parsed.is_test:
         values.pop("is_test")
-    utm, fields = values.pop("utm"), values.pop("fields")
+    utm, fields = asdict(values.pop("utm")), values.pop("fields")
     values |= {f"utm_{name}": value for name, value in utm.items()}
     values |= {f"fields.{name}": value for name, value in fields.items()}
     return {name: str(value) for name, value in values.items() if value is not None}

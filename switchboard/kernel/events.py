@@ -7,9 +7,10 @@ cares for, and is called in the same transaction as the change: both happen, or 
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
+
+import msgspec
 
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import new_id
@@ -19,8 +20,7 @@ LIVE_CHANNEL = "switchboard_live"
 ActorKind = Literal["user", "flow", "source", "contact", "system"]
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """Who did it: a user, a flow's run, a source's signal, the contact themselves, or Switchboard."""
 
     kind: ActorKind
@@ -30,8 +30,7 @@ class Actor:
 SYSTEM = Actor("system")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One change. `kind` is `noun.past_participle`; `subject_id` is the row changed; `data` is JSON-able."""
 
     kind: str
@@ -39,8 +38,8 @@ class Event:
     contact_id: UUID | None = None
     lead_id: UUID | None = None
     actor: Actor = SYSTEM
-    data: Mapping[str, object] = field(default_factory=dict)
-    id: UUID = field(default_factory=new_id)
+    data: Mapping[str, object] = {}
+    id: UUID = msgspec.field(default_factory=new_id)
 
     @property
     def topic(self) -> str:

@@ -1,10 +1,12 @@
 """What the leads room speaks of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+import msgspec
 
 StageKind = Literal["open", "won", "lost"]
 View = Literal["open", "waiting", "mine", "closed", "junk"]
@@ -38,8 +40,7 @@ class Stage:
         return "" if self.kind == "open" else self.kind
 
 
-@dataclass(frozen=True, slots=True)
-class Enquiry:
+class Enquiry(msgspec.Struct, frozen=True):
     """What one signal asks for. `value_minor` is in minor units of `currency`; `stage` is a key or a title as sent.
 
     `occurred_at` is when the person asked, zone-aware, never in the future.
@@ -51,15 +52,14 @@ class Enquiry:
     title: str = ""
     value_minor: int | None = None
     currency: str | None = None
-    utm: Mapping[str, object] = field(default_factory=dict)
-    fields: Mapping[str, object] = field(default_factory=dict)
+    utm: Mapping[str, object] = {}
+    fields: Mapping[str, object] = {}
     stage: str | None = None
     is_junk: bool = False
     junk_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """The lead an enquiry became part of. Only an open one wants an owner: junk and past deals are closed at once."""
 
     lead_id: UUID

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from switchboard.kernel.db import Tx
 from switchboard.leads.models import Lead
@@ -13,8 +14,7 @@ _LEAD = """id, contact_id, source_id, stage, title, value_minor, currency, utm, 
     junk_reason, created_at, updated_at, respond_by, accepted_at, first_responded_at, closed_at, joined_into"""
 
 
-@dataclass(frozen=True, slots=True)
-class NewLead:
+class NewLead(msgspec.Struct, frozen=True):
     """A lead to be written; `signals` is how many enquiries were folded into it."""
 
     id: UUID
@@ -31,8 +31,7 @@ class NewLead:
     junk_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(msgspec.Struct, frozen=True):
     """Who has a lead after routing spoke, and whether they have accepted it."""
 
     lead_id: UUID

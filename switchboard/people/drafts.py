@@ -1,8 +1,10 @@
 """What sightings add to a contact, and what the contact is found by."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from switchboard.people.likeness import company_key, name_key
 from switchboard.people.models import ContactRow, Key
@@ -51,7 +53,7 @@ def fold_in(row: ContactRow, sightings: Iterable[NormalSighting]) -> ContactRow:
 
 def changed_columns(before: ContactRow, after: ContactRow) -> list[str]:
     """Names of the columns in which they differ."""
-    return [column.name for column in fields(before) if getattr(before, column.name) != getattr(after, column.name)]
+    return [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
 
 
 def blocking_keys(row: ContactRow) -> tuple[str, str]:

@@ -5,9 +5,11 @@ too: each gives a ContactHolder, and the page or command that merges passes them
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, cast
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from switchboard.accounts.models import Caller
 from switchboard.kernel import events
@@ -195,7 +197,7 @@ def _without_filled(kept: ContactRow, moved: Moved) -> ContactRow:
             columns[column] = None
         elif getattr(kept, column) == after:
             columns[column] = before
-    return replace(kept, fields=fields, **columns)  # type: ignore[arg-type] # the columns come from a ContactRow
+    return replace(kept, fields=fields, **columns)
 
 
 async def _lock_for_undo(tx: Tx, done: Merge, moved: Moved) -> tuple[ContactRow, ContactRow]:

@@ -1,10 +1,12 @@
 """What the people room speaks of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+import msgspec
 
 from switchboard.kernel.errors import Problem
 from switchboard.kernel.expressions import FieldType
@@ -32,8 +34,7 @@ CONTACT_FIELDS: Mapping[str, FieldType] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True):
     """What one signal says about a person, as it was written; nothing here is normalised yet.
 
     `consent` is what the person said to marketing, None when they were not asked; `consent_text` is the wording.
@@ -48,14 +49,13 @@ class Sighting:
     country: str = ""
     time_zone: str = ""
     locale: str = ""
-    fields: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, object] = {}
     consent: bool | None = None
     consent_text: str = ""
     handle: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
+class Recognised(msgspec.Struct, frozen=True):
     """Whose sighting it was. `contact_id` is None when it names nobody; `problems` says what could not be used."""
 
     contact_id: UUID | None
@@ -64,8 +64,7 @@ class Recognised:
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(msgspec.Struct, frozen=True):
     """A person. `email` and `phone` are the first of theirs, in normal form, empty when there is none."""
 
     id: UUID
@@ -88,8 +87,7 @@ class Contact:
         return self.name or self.email or self.phone or "Nameless contact"
 
 
-@dataclass(frozen=True, slots=True)
-class ContactRow:
+class ContactRow(msgspec.Struct, frozen=True):
     """The columns of a contact that recognition and merging change, with where it went if it was merged away."""
 
     id: UUID

@@ -3,11 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import available_timezones
 
+import msgspec
 import phonenumbers
 
 from switchboard.kernel.addresses import Rejected, parse_email, parse_phone
@@ -29,8 +29,7 @@ class Address(NamedTuple):
     raw: str
 
 
-@dataclass(frozen=True, slots=True)
-class NormalSighting:
+class NormalSighting(msgspec.Struct, frozen=True):
     """A sighting with all that could be used, and the problems of what could not. Texts are empty when missing."""
 
     name: str

@@ -6,6 +6,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
 
+import msgspec
+
 Strategy = Literal["round_robin", "weighted", "least_loaded", "sticky"]
 State = Literal["waiting", "offered", "accepted", "released"]
 
@@ -27,8 +29,7 @@ class RoutingSubject:
     facts: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """Where one subject stands after routing. `note` says it in words when it did not go as asked.
 
     `is_last_resort` is set by a hand-on that found nobody left to try: it went to a supervisor, or stayed.
@@ -68,8 +69,7 @@ class Assignment:
         return self.state in ("offered", "accepted") and self.owner_id is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """One person who was looked at, and the reason as of then: a stable `code` and the words."""
 
     user_id: UUID
@@ -83,8 +83,7 @@ class Candidate:
         return self.code == "chosen"
 
 
-@dataclass(frozen=True, slots=True)
-class RuleMatch:
+class RuleMatch(msgspec.Struct, frozen=True):
     """The rule that decided, as it was then."""
 
     rule_id: UUID | None

@@ -5,9 +5,11 @@ The order of locks is: the subjects' assignments by id (the caller's part), then
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 from switchboard.accounts import service as accounts
 from switchboard.kernel import events
@@ -24,8 +26,7 @@ WAITING_QUEUE = "waiting"
 QUEUED = Refusal("queue", "free, but others have waited longer")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What is asked for one subject: a rota, or one person (`user_id`, for the reason `why`), or neither.
 
     `former` is its assignment before. A hand-on does not wait: when nobody is left it goes to the supervisor.

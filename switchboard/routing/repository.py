@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
+
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import new_id
 from switchboard.routing.models import Assignment, Candidate, Decision, RuleMatch, State
@@ -14,8 +16,7 @@ _ASSIGNMENT = """subject_id, subject_kind, contact_id, state, owner_id, rota_id,
     offered_at, accept_within, accept_by, accepted_at, waiting_since"""
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(msgspec.Struct, frozen=True):
     """What one subject's assignment and its explanation are to be."""
 
     subject_id: UUID

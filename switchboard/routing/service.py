@@ -1,9 +1,10 @@
 """Who gets a subject: routing it by the rules, handing it on, accepting and releasing it, and why it went so."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from switchboard.accounts.models import Caller
 from switchboard.kernel import events

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from switchboard.intake.formats.base import Format, Parsed, Utm
 from switchboard.intake.formats.coercion import (
@@ -49,8 +50,7 @@ _T = TypeVar("_T")
 _MAX_FIELDS, _MAX_FIELD_NAME, _MAX_FIELD_TEXT = 100, 100, 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What a format took out of a payload.
 
     `answers` are the person's own, nested as they like; mappings and guesses look here. `facts` are values the
@@ -58,7 +58,7 @@ class Reading:
     """
 
     answers: Mapping[str, object]
-    facts: Mapping[str, Scalar | None] = field(default_factory=dict)
+    facts: Mapping[str, Scalar | None] = {}
     details_id: str | None = None
     junk_reason: str | None = None
 

@@ -1,9 +1,11 @@
 """What a format must do, and the shape every format's payloads are read into."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
+
+import msgspec
 
 from switchboard.intake.formats.bodies import read_body
 from switchboard.intake.formats.payloads import DEFAULT_LIMITS, Limits, Payload
@@ -12,8 +14,7 @@ from switchboard.intake.mapping import FieldMapping, Scalar
 SecretUse = Literal["none", "optional", "required"]
 
 
-@dataclass(frozen=True, slots=True)
-class Utm:
+class Utm(msgspec.Struct, frozen=True):
     """Where the visitor came from, as the five UTM parameters said."""
 
     source: str | None = None
@@ -23,8 +24,7 @@ class Utm:
     content: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """What one signal says, in our words: text as received with outer blanks taken off, never normalised.
 
     `value_minor` is in minor units of `currency` (two decimals assumed when that is None). `source_own_id` is
@@ -52,7 +52,7 @@ class Parsed:
     locale: str | None = None
     time_zone: str | None = None
     country: str | None = None
-    fields: Mapping[str, Scalar] = field(default_factory=dict)
+    fields: Mapping[str, Scalar] = {}
     source_own_id: str | None = None
     details_id: str | None = None
     occurred_at: datetime | None = None

@@ -1,8 +1,9 @@
 """A form on somebody's own web site, posted straight to us by the browser."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from switchboard.intake.formats.answers import AnswersFormat, Reading, assemble, require_mapping
 from switchboard.intake.formats.base import Parsed
