@@ -116,9 +116,18 @@ async def _begin(tx: Tx, version: Version, runs: Sequence[NewRun]) -> int:
     if not begun:
         return 0
     await repository.insert_tallies(tx, version.key, [Tally(WHOLE, STARTED, len(begun))])
+    _listen(tx, version, [run for run in runs if run.id in begun])
     await events.append(tx, [_started(version, run) for run in runs if run.id in begun])
     await wake(tx, QUEUE)
     return len(begun)
+
+
+def _listen(tx: Tx, version: Version, begun: Sequence[NewRun]) -> None:
+    """From here on these events concern those who have begun, also where the transaction has only just made them."""
+    stopping = frozenset(trigger.event for trigger in version.flow.stops)
+    for run in begun:
+        if run.contact_id in tx.newcomers:
+            tx.newcomers[run.contact_id] |= stopping
 
 
 def _started(version: Version, run: NewRun) -> Event:

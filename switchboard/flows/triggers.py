@@ -56,8 +56,7 @@ class FlowTriggers:
             await self._begin_runs(tx, told, knowledge)
 
     async def _touch_runs(self, tx: Tx, told: Sequence[Event], knowledge: Knowledge) -> None:
-        # Whoever has only just become known is in no flow yet.
-        heard = Heard([event for event in told if event.kind != "contact.created"])
+        heard = Heard([event for event in told if _may_concern_runs(tx, event)])
         if not heard.told:
             return
         runs = await repository_runs.find_about(tx, list(heard.by_lead), list(heard.by_contact))
@@ -72,12 +71,19 @@ class FlowTriggers:
         await _wake(tx, [run for run in runs if run.id not in stopped], versions, heard)
 
     async def _begin_runs(self, tx: Tx, told: Sequence[Event], knowledge: Knowledge) -> None:
-        active = await repository.list_active_versions(tx)
+        active = await tx.remember("active flows", repository.list_active_versions)
         versions = await self._shelf.load(tx, active)
         for key in active:
             entrances = find_entrances(versions[key], told)
             if entrances:
                 await enter(tx, versions[key], entrances, knowledge)
+
+
+def _may_concern_runs(tx: Tx, event: Event) -> bool:
+    """Whether there can be a run about it: whoever has only just become known is in no flow, or has only begun one."""
+    if event.contact_id in tx.newcomers:
+        return event.kind in tx.newcomers[event.contact_id]
+    return event.kind != "contact.created"
 
 
 class Heard:

@@ -34,7 +34,7 @@ async def follow_leads(tx: Tx, told: Sequence[Event]) -> None:
     newest = {
         event.contact_id: (event.lead_id, event.find_id("owner_id"))
         for event in told
-        if event.contact_id is not None and event.lead_id is not None
+        if event.contact_id is not None and event.lead_id is not None and event.contact_id not in tx.newcomers
     }
     if newest:
         leads = [lead_id for lead_id, _ in newest.values()]

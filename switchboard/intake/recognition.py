@@ -87,7 +87,8 @@ async def _recognise_group(tx: Tx, group: list[DueSignal]) -> None:
     """All of one workspace together; when that fails, one by one, so that a single row cannot hold the rest up."""
     try:
         async with tx.savepoint():
-            await recognise(tx, group)
+            with tx.remembering():
+                await recognise(tx, group)
     except (psycopg.OperationalError, UnavailableError):
         # A deadlock, a lost connection or a crowd about one person concerns the whole batch: it is claimed again.
         raise
@@ -117,7 +118,8 @@ async def recognise(tx: Tx, due: Sequence[DueSignal]) -> list[SignalOutcome]:
     outcomes += [SignalOutcome(each.due.signal_id, each.due.received_at, each.source.id, "test") for each in tests]
     usable = [each for each in reads if each.parsed is not None and not each.parsed.is_test]
     if usable:
-        outcomes += await _recognise_people(tx, usable)
+        async with events.gathering(tx):
+            outcomes += await _recognise_people(tx, usable)
     await _finish(tx, outcomes, due, received)
     return outcomes
 
@@ -161,10 +163,11 @@ def _parse(due: DueSignal, source: Source, payload: object, mappings: Mapping[UU
 
 
 async def _recognise_people(tx: Tx, reads: Sequence[_Read]) -> list[SignalOutcome]:
-    workspace = await accounts.get_workspace(tx)
+    workspace = await tx.remember("workspace", accounts.get_workspace)
     sightings = [_sighting(each.parsed) for each in reads if each.parsed is not None]
     actors = [Actor("source", each.source.id) for each in reads]
     recognised = await people.recognise(tx, sightings, workspace.default_region, actors)
+    tx.newcomers |= {found.contact_id: frozenset() for found in recognised if found.is_new and found.contact_id}
     nobody = [
         _failed(each.due, found.problems)
         for each, found in zip(reads, recognised, strict=True)
@@ -177,7 +180,12 @@ async def _recognise_people(tx: Tx, reads: Sequence[_Read]) -> list[SignalOutcom
 async def _open_leads(tx: Tx, known: Sequence[tuple[_Read, Recognised]]) -> list[SignalOutcome]:
     now = await tx.now()
     opened = await leads.open_or_join(tx, [_enquiry(each, found, now) for each, found in known])
-    fresh = list(dict.fromkeys(lead.lead_id for lead in opened if lead.is_new and lead.is_open))
+    fresh = {
+        lead.lead_id: found.contact_id
+        for (_, found), lead in zip(known, opened, strict=True)
+        if lead.is_new and lead.is_open and found.contact_id is not None
+    }
+    tx.newcomers |= dict.fromkeys(fresh, frozenset())
     if fresh:
         await _route(tx, fresh)
     return [
@@ -194,13 +202,9 @@ async def _open_leads(tx: Tx, known: Sequence[tuple[_Read, Recognised]]) -> list
     ]
 
 
-async def _route(tx: Tx, lead_ids: Sequence[UUID]) -> None:
-    facts = await leads.load_facts(tx, lead_ids)
-    subjects = [
-        RoutingSubject(id=lead_id, kind="lead", contact_id=facts[lead_id].contact_id, facts=facts[lead_id].values)
-        for lead_id in lead_ids
-    ]
-    await routing.route(tx, subjects, trigger="came in")
+async def _route(tx: Tx, fresh: Mapping[UUID, UUID]) -> None:
+    subjects = [RoutingSubject(lead_id, "lead", contact_id) for lead_id, contact_id in fresh.items()]
+    await routing.route(tx, subjects, trigger="came in", load_facts=leads.load_values)
 
 
 def _sighting(parsed: Parsed) -> Sighting:

@@ -5,7 +5,7 @@ and nowhere else. Row-level security reads the workspace named at the beginning,
 workspace sees nothing rather than everything.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -22,9 +22,10 @@ from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.wire import own_adapters
 
 if TYPE_CHECKING:
-    from switchboard.kernel.events import Hub
+    from switchboard.kernel.events import Event, Hub
 
 Row = TypeVar("Row")
+Value = TypeVar("Value")
 Params = Sequence[object] | Mapping[str, object]
 Connection = psycopg.AsyncConnection[Any]
 Notice = tuple[str, str]
@@ -61,8 +62,14 @@ class Tx:
         self.hub = hub
         self._workspace_id = workspace_id
         self._now: datetime | None = None
-        self._notices: dict[tuple[str, str], None] = {}
+        self._notices: dict[Notice, None] = {}
+        self._remembered: dict[tuple[str, UUID | None], Any] | None = None
+        # Rows that this transaction made, of which no room can keep anything yet, with the kinds of events that
+        # concern what has been written about them since. Whoever marks a row here vouches for that.
+        self.newcomers: dict[UUID, frozenset[str]] = {}
         self.is_backfill = False
+        # What `events.gathering` will write; None outside of it.
+        self.gathered_events: list[Event] | None = None
 
     @property
     def workspace_id(self) -> UUID:
@@ -76,6 +83,24 @@ class Tx:
         if self._workspace_id != workspace_id:
             await self.connection.execute(f"SET LOCAL app.workspace_id = '{workspace_id}'".encode())
             self._workspace_id = workspace_id
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Inside, what `remember` reads is read once: for work that changes nothing of it."""
+        self._remembered = {}
+        try:
+            yield
+        finally:
+            self._remembered = None
+
+    async def remember(self, what: str, read: Callable[["Tx"], Awaitable[Value]]) -> Value:
+        """What `read` gives; inside `remembering` the first answer for the workspace counts."""
+        if self._remembered is None:
+            return await read(self)
+        key = (what, self._workspace_id)
+        if key not in self._remembered:
+            self._remembered[key] = await read(self)
+        return cast(Value, self._remembered[key])
 
     async def now(self) -> datetime:
         """The present by the one clock, the same instant throughout the transaction."""
@@ -128,13 +153,13 @@ class Tx:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """A part that may fail alone: its writes are undone, the transaction goes on for the workspace it was in."""
-        before = self._workspace_id
+        before, newcomers = self._workspace_id, dict(self.newcomers)
         try:
             async with self.connection.transaction():
                 yield
         except BaseException:
             # Postgres takes back the workspace that was entered inside, too.
-            self._workspace_id = before
+            self._workspace_id, self.newcomers = before, newcomers
             raise
 
     async def _run(self, sql: str, params: Params, row_factory: Callable[..., Any]) -> psycopg.AsyncCursor[Any]:

@@ -6,7 +6,8 @@ cares for, and is called in the same transaction as the change: both happen, or 
 
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Literal
 from uuid import UUID
 
@@ -92,6 +93,27 @@ async def append(tx: Tx, events: Sequence[Event]) -> None:
     """Write the events of the transaction's workspace, tell the subscribers, and wake live pages on commit."""
     if not events:
         return
+    if tx.gathered_events is None:
+        await _insert(tx, events)
+    else:
+        tx.gathered_events += events
+    await notify_live(tx, {event.topic for event in events})
+    await tx.hub.deliver(tx, events)
+
+
+@asynccontextmanager
+async def gathering(tx: Tx) -> AsyncIterator[None]:
+    """Inside, events are told at once as ever, and written together at the end: for work that reads none of them."""
+    gathered = tx.gathered_events = []
+    try:
+        yield
+    finally:
+        tx.gathered_events = None
+    if gathered:
+        await _insert(tx, gathered)
+
+
+async def _insert(tx: Tx, events: Sequence[Event]) -> None:
     await tx.execute(
         _INSERT,
         {
@@ -107,8 +129,6 @@ async def append(tx: Tx, events: Sequence[Event]) -> None:
             "data": json.dumps([event.data for event in events], default=str),
         },
     )
-    await notify_live(tx, {event.topic for event in events})
-    await tx.hub.deliver(tx, events)
 
 
 async def notify_live(tx: Tx, topics: set[str]) -> None:

@@ -57,7 +57,7 @@ async def open_or_join(tx: Tx, enquiries: Sequence[Enquiry]) -> list[Opened]:
 async def _open(tx: Tx, groups: Sequence[_Folded]) -> dict[int, Opened]:
     if not groups:
         return {}
-    minutes = (await accounts.get_workspace(tx)).first_response_minutes
+    minutes = (await tx.remember("workspace", accounts.get_workspace)).first_response_minutes
     opened = await repository.open_or_join(tx, [group.lead for group in groups], minutes)
     answers: dict[int, Opened] = {}
     changed: list[Event] = []

@@ -13,7 +13,7 @@ from switchboard.kernel.events import Event
 from switchboard.kernel.ids import new_id
 from switchboard.leads import changes, repository
 from switchboard.leads.errors import ClosedError, LeadNotFoundError
-from switchboard.leads.facts import LEAD_FIELDS, load_facts
+from switchboard.leads.facts import LEAD_FIELDS, load_facts, load_values
 from switchboard.leads.models import Lead, Reversal
 from switchboard.leads.opening import open_or_join
 from switchboard.leads.stages import first_open, get_stage, install_stages, list_stages
@@ -30,6 +30,7 @@ __all__ = [
     "install_stages",
     "list_stages",
     "load_facts",
+    "load_values",
     "mark_junk",
     "open_or_join",
     "reopen",

@@ -30,7 +30,7 @@ async def install_stages(tx: Tx) -> None:
 
 async def list_stages(tx: Tx) -> list[Stage]:
     """Every stage in the order of the board."""
-    return await repository.list_stages(tx)
+    return await tx.remember("stages", repository.list_stages)
 
 
 async def get_stage(tx: Tx, key: str) -> Stage:

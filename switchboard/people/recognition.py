@@ -70,7 +70,8 @@ async def _settle(tx: Tx, seen: Sequence[NormalSighting]) -> _Settled:
         if lost:
             known.learn(await _known(tx, lost))
             continue
-        before = await repository.lock_rows(tx, _existing(resolution, fresh_ids))
+        existing = _existing(resolution, fresh_ids)
+        before = await repository.lock_rows(tx, existing) if existing else {}
         merged = {row.id: row.merged_into for row in before.values() if row.merged_into is not None}
         if not merged:
             await _settle_identities(tx, resolution, written)

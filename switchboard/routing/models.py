@@ -19,14 +19,13 @@ STRATEGIES: Mapping[Strategy, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RoutingSubject:
+class RoutingSubject(msgspec.Struct, frozen=True):
     """What somebody must own: a lead, later an incident. `facts` are nested as the names in RULE_FIELDS are."""
 
     id: UUID
     kind: str
     contact_id: UUID | None
-    facts: Mapping[str, object]
+    facts: Mapping[str, object] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True):

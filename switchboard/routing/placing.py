@@ -144,7 +144,7 @@ async def open_table(tx: Tx, requests: Sequence[Request], colleagues: Colleagues
     )
     rota_ids = sorted({request.rota_id for request in requests if request.rota_id and not request.user_id})
     rosters = await open_rosters(tx, rota_ids, colleagues, batch)
-    return Table(rosters, colleagues, (await accounts.get_workspace(tx)).supervisor_id)
+    return Table(rosters, colleagues, (await tx.remember("workspace", accounts.get_workspace)).supervisor_id)
 
 
 async def carry_out(

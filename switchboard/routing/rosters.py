@@ -29,7 +29,7 @@ class Batch:
 
 async def load_colleagues(tx: Tx) -> Colleagues:
     """The members of the workspace by id."""
-    return {member.user_id: member for member in await accounts.list_members(tx)}
+    return {member.user_id: member for member in await tx.remember("members", accounts.list_members)}
 
 
 async def open_rosters(
@@ -44,7 +44,7 @@ async def open_rosters(
     rotas = await repository_rotas.find_rotas(tx, rota_ids)
     now = await tx.now()
     schedules = await load_schedules(tx, list(rotas.values()), now)
-    loads = Counter(await repository.count_open(tx, list({member.user_id for member in members})))
+    loads = await _count_loads(tx, rotas, members)
     queued = await repository.find_waiting_rotas(tx, list(rotas), batch.subject_ids)
     former_owners = await _load_former_owners(tx, list(rotas.values()), batch)
     rosters = {}
@@ -53,6 +53,13 @@ async def open_rosters(
         standings = [_standing(member, colleagues, schedules[rota.id]) for member in own]
         rosters[rota.id] = Roster(rota, standings, loads, former_owners, rota.id in queued)
     return rosters
+
+
+async def _count_loads(tx: Tx, rotas: Mapping[UUID, Rota], members: Sequence[RotaMember]) -> Counter[UUID]:
+    """The open subjects of those whose load decides anything: counting them all grows with what they have."""
+    balanced = {rota.id for rota in rotas.values() if rota.strategy == "least_loaded"}
+    counted = {member.user_id for member in members if member.capacity is not None or member.rota_id in balanced}
+    return Counter(await repository.count_open(tx, list(counted)) if counted else {})
 
 
 async def load_schedules(tx: Tx, rotas: Sequence[Rota], now: datetime) -> dict[UUID, Schedule]:

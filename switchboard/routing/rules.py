@@ -58,6 +58,18 @@ def match_rule(rules: Sequence[Rule], facts: Mapping[str, object], colleagues: C
     return Match(None, " ".join(notes))
 
 
+def read_facts(rules: Sequence[Rule]) -> bool:
+    """Whether the rules may answer differently for two subjects."""
+    return any(rule.is_enabled and _has_references(rule.condition) for rule in rules)
+
+
+def _has_references(condition: str) -> bool:
+    try:
+        return bool(compile_expression(condition, RULE_FIELDS).references)
+    except InvalidError:
+        return True
+
+
 async def list_rules(tx: Tx) -> list[Rule]:
     """Every rule in the order in which they are asked, the default last."""
     return await repository_rules.list_rules(tx)

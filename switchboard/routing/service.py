@@ -1,6 +1,6 @@
 """Who gets a subject: routing it by the rules, handing it on, accepting and releasing it, and why it went so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,25 +17,30 @@ from switchboard.routing.errors import AcceptedAlreadyError, AssignmentNotFoundE
 from switchboard.routing.locking import lock_subjects
 from switchboard.routing.models import Assignment, Decision, Outcome, Rota, RoutingSubject, RuleMatch, ids_of
 from switchboard.routing.placing import WAITING_QUEUE, Request, event_about, place
-from switchboard.routing.rosters import load_colleagues, name_of
-from switchboard.routing.rules import match_rule
+from switchboard.routing.rosters import Colleagues, load_colleagues, name_of
+from switchboard.routing.rules import Match, match_rule, read_facts
 
 MOST_DECISIONS = 50
 
+LoadFacts = Callable[[Tx, Sequence[UUID]], Awaitable[Mapping[UUID, Mapping[str, object]]]]
+"""The facts of subjects by id, nested as the names in RULE_FIELDS are."""
 
-async def route(tx: Tx, subjects: Sequence[RoutingSubject], *, trigger: str) -> list[Outcome]:
+
+async def route(
+    tx: Tx, subjects: Sequence[RoutingSubject], *, trigger: str, load_facts: LoadFacts | None = None
+) -> list[Outcome]:
     """Ask the rules for each subject and give it to somebody, or let it wait; outcomes in the order of the subjects.
 
     One locked pass a rota for the whole batch. Appends `<kind>.assigned` or `<kind>.waiting`. Subjects that others know
-    already must be locked by the caller.
+    already must be locked by the caller. `load_facts` is asked for the facts of subjects that come without, where some
+    rule reads any.
     """
-    former = await repository.lock_assignments(tx, [subject.id for subject in subjects])
+    known = [subject.id for subject in subjects if subject.id not in tx.newcomers]
+    former = await repository.lock_assignments(tx, known) if known else {}
     colleagues = await load_colleagues(tx)
-    rules = await repository_rules.list_rules(tx)
-    now = await tx.now()
+    matches = await _match_all(tx, subjects, colleagues, load_facts)
     requests = []
-    for subject in subjects:
-        match = match_rule(rules, {**subject.facts, "now": now}, colleagues)
+    for subject, match in zip(subjects, matches, strict=True):
         request = Request(
             subject_id=subject.id,
             kind=subject.kind,
@@ -50,6 +55,16 @@ async def route(tx: Tx, subjects: Sequence[RoutingSubject], *, trigger: str) -> 
         )
         requests.append(request)
     return await place(tx, requests, colleagues=colleagues)
+
+
+async def _match_all(
+    tx: Tx, subjects: Sequence[RoutingSubject], colleagues: Colleagues, load_facts: LoadFacts | None
+) -> list[Match]:
+    rules, now = await repository_rules.list_rules(tx), await tx.now()
+    if not read_facts(rules):
+        return [match_rule(rules, {"now": now}, colleagues)] * len(subjects)
+    loaded = await load_facts(tx, [subject.id for subject in subjects]) if load_facts is not None else {}
+    return [match_rule(rules, {**loaded.get(each.id, each.facts), "now": now}, colleagues) for each in subjects]
 
 
 async def assign(
