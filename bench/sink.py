@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 import uvloop
 
 _GREETING = b"220 sink ready\r\n"
-_EHLO = b"250-sink\r\n250-8BITMIME\r\n250 SIZE 10485760\r\n"
+_EHLO = b"250-sink\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 SIZE 10485760\r\n"
 _DONE = b"250 2.0.0 Ok: queued as sink\r\n"
 _END_OF_CONTENT = b"\r\n.\r\n"
 

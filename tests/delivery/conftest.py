@@ -169,8 +169,8 @@ async def start_server() -> AsyncIterator[StartServer]:
 class ScriptedServer:
     """Answers each command by the script: a line to send, `drop` to hang up, `hang` to say nothing more.
 
-    Keys are `greeting`, the commands' first words, and `end` for what follows the content's dot. `once` keys
-    are used up by their first use.
+    Keys are `greeting`, the commands' first words, `end` for what follows the content's dot, and `DATA for nobody`
+    where no recipient was taken. `once` keys are used up by their first use.
     """
 
     script: dict[str, str]
@@ -178,6 +178,7 @@ class ScriptedServer:
     port: int = 0
     connections: int = 0
     heard: list[str] = field(default_factory=list)
+    has_recipient: bool = False
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -185,6 +186,8 @@ class ScriptedServer:
         "greeting": "220 localhost",
         "EHLO": "250-localhost\r\n250 SIZE 1000000",
         "DATA": "354 go on",
+        "DATA for nobody": "503 5.5.1 to whom?",
+        "end for nobody": "554 5.5.1 no valid recipients",
         "QUIT": "221 bye",
     }
 
@@ -207,7 +210,15 @@ class ScriptedServer:
         while more and (line := await reader.readline()):
             command = line.decode("latin-1").split(" ")[0].split(":")[0].strip().upper()
             self.heard.append(command)
+            if command in ("MAIL", "RCPT"):
+                is_taken = self.script.get(command, "250").startswith("25")
+                self.has_recipient = is_taken and (command == "MAIL" or self.has_recipient)
+            if command == "DATA" and not self.has_recipient:
+                command = "DATA for nobody"
             more = await self._answer(command, writer)
+            if more and command == "DATA for nobody" and self.script.get(command, "").startswith("354"):
+                assert await reader.readline() == b".\r\n"
+                more = await self._answer("end for nobody", writer)
             if more and command == "DATA" and self.script.get("DATA", "354").startswith("354"):
                 await reader.readuntil(b"\r\n.\r\n")
                 more = await self._answer("end", writer)

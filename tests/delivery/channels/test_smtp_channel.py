@@ -121,6 +121,10 @@ async def test_a_refused_mail_does_not_spoil_the_next(start_server: StartServer)
     assert [one.rcpt_tos for one in server.mails] == [["ada@example.com"]]
 
 
+PIPELINING = {"EHLO": "250-localhost\r\n250-PIPELINING\r\n250 SIZE 1000000"}
+
+
+@pytest.mark.parametrize("pipelining", [{}, PIPELINING], ids=["in turn", "at once"])
 @pytest.mark.parametrize(
     ("script", "kind", "code", "at_fault"),
     [
@@ -153,13 +157,20 @@ async def test_a_refused_mail_does_not_spoil_the_next(start_server: StartServer)
     ],
 )
 async def test_each_failure_means_one_thing(
-    start_script: StartScript, script: dict[str, str], kind: str, code: str, at_fault: str
+    start_script: StartScript,
+    script: dict[str, str],
+    kind: str,
+    code: str,
+    at_fault: str,
+    *,
+    pipelining: dict[str, str],
 ) -> None:
-    server = await start_script(script)
+    server = await start_script(pipelining | script)
     error = await failure_of(server.settings())
     assert (error.kind, error.code, error.at_fault) == (kind, code, at_fault)
 
 
+@pytest.mark.parametrize("pipelining", [{}, PIPELINING], ids=["in turn", "at once"])
 @pytest.mark.parametrize(
     ("stage", "kind", "code"),
     [
@@ -171,9 +182,9 @@ async def test_each_failure_means_one_thing(
     ],
 )
 async def test_a_silent_server_is_left_after_the_timeout(
-    start_script: StartScript, stage: str, kind: str, code: str
+    start_script: StartScript, stage: str, kind: str, code: str, pipelining: dict[str, str]
 ) -> None:
-    server = await start_script({stage: "hang"})
+    server = await start_script(pipelining | {stage: "hang"})
     error = await failure_of(server.settings(command_timeout_seconds=0.1))
     assert (error.kind, error.code) == (kind, code)
 
@@ -270,3 +281,52 @@ async def test_an_address_cannot_carry_a_command(start_server: StartServer) -> N
     error = await failure_of(server.settings(), mail("a@example.com>\r\nRCPT TO:<eve@example.com"))
     assert (error.kind, error.code) == ("permanent", "address_unsendable")
     assert server.mails == []
+
+
+async def test_a_server_that_can_takes_all_commands_at_once(start_script: StartScript) -> None:
+    server = await start_script(PIPELINING)
+    channel = SmtpChannel(server.settings())
+    for _ in range(3):
+        await channel.send(mail())
+    await channel.close()
+    sending = ["MAIL", "RCPT", "DATA"]
+    assert server.heard == ["EHLO", *sending, "RSET", *sending, "RSET", *sending, "QUIT"]
+
+
+@pytest.mark.parametrize("for_nobody", ["503 5.5.1 to whom?", "354 go on"])
+async def test_after_a_refusal_at_once_the_connection_goes_on(start_script: StartScript, for_nobody: str) -> None:
+    script = {**PIPELINING, "RCPT": "550 5.1.1 No such user", "DATA for nobody": for_nobody}
+    server = await start_script(script, once=["RCPT"])
+    channel = SmtpChannel(server.settings())
+    with pytest.raises(SendError) as caught:
+        await channel.send(mail("nobody@example.com"))
+    await channel.send(mail())
+    await channel.close()
+    assert (caught.value.kind, caught.value.code, caught.value.at_fault) == ("permanent", "550", "recipient")
+    assert server.connections == 1
+
+
+async def test_a_connection_that_died_while_idle_is_replaced_unseen_also_at_once(start_script: StartScript) -> None:
+    server = await start_script({**PIPELINING, "RSET": "drop"}, once=["RSET"])
+    channel = SmtpChannel(server.settings())
+    for _ in range(3):
+        await channel.send(mail())
+    await channel.close()
+    assert server.connections == 2
+
+
+async def test_answers_are_read_however_they_are_cut(start_script: StartScript) -> None:
+    server = await start_script({**PIPELINING, "MAIL": "250-one\r\n250-two\r\n250 three", "end": "250-2.0.0\r\n250 Ok"})
+    channel = SmtpChannel(server.settings())
+    assert (await channel.send(mail())).response == "2.0.0\nOk"
+    await channel.close()
+
+
+@pytest.mark.parametrize("raw", [b"a\n.b\n", b".\r\n", b"a\rb", b"a\r\n.\r\n..\r\n", b"no end"])
+async def test_odd_line_ends_and_dots_arrive(start_server: StartServer, raw: bytes) -> None:
+    server = await start_server()
+    channel = SmtpChannel(server.settings())
+    await channel.send(mail(raw=raw))
+    await channel.close()
+    assert isinstance(server.mails[0].content, bytes)
+    assert server.mails[0].content.splitlines() == raw.splitlines()

@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
+from contextlib import suppress
 
 from switchboard.delivery.channels.base import Envelope, SendError, Sent, closed_error
-from switchboard.delivery.channels.smtp.connection import Progress, SmtpConnection, translate
+from switchboard.delivery.channels.smtp.connection import Progress, SmtpConnection, StaleConnectionError, translate
 from switchboard.delivery.channels.smtp.settings import SmtpSettings
 
 
@@ -42,7 +43,13 @@ class SmtpChannel:
         await asyncio.gather(*(connection.quit() for connection in idle))
 
     async def _send_over(self, envelope: Envelope, progress: Progress) -> Sent:
-        connection = await self._take()
+        while True:
+            connection = await self._take()
+            # Only a connection that was kept can turn out to be stale, and a new one is made when no kept one is left.
+            with suppress(StaleConnectionError):
+                return await self._transmit(connection, envelope, progress)
+
+    async def _transmit(self, connection: SmtpConnection, envelope: Envelope, progress: Progress) -> Sent:
         try:
             sent = await connection.transmit(envelope, progress)
         except SendError:
