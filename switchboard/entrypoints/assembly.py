@@ -1,6 +1,7 @@
 """Putting a process together: which room hears which events, which pages there are, and which loops run."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from uuid import UUID
 
 from starlette.routing import Route
@@ -38,8 +39,9 @@ from switchboard.leads.holder import LeadHolder
 from switchboard.leads.subject import LeadKind
 from switchboard.ops import housekeeping
 from switchboard.people import pages as people_pages
-from switchboard.people import suggesting
+from switchboard.people import wiring as people_wiring
 from switchboard.people.merging import ContactHolder
+from switchboard.people.segment_vocabulary import Vocabulary
 from switchboard.routing import pages as routing_pages
 from switchboard.routing.holder import AssignmentHolder
 from switchboard.routing.waiting import WaitingLoop
@@ -51,6 +53,7 @@ ROOMS_WITH_PAGES: tuple[str, ...] = ("accounts", "people", "routing", "delivery"
 def build_hub() -> Hub:
     """Everything that travels upwards between rooms, wired in one place."""
     hub = Hub()
+    people_wiring.subscribe(hub)
     leads_wiring.subscribe(hub)
     inbox_wiring.subscribe(hub)
     flows_wiring.subscribe(hub, subject_kinds())
@@ -89,14 +92,28 @@ async def load_letter_facts(tx: Tx, lead_ids: Sequence[UUID]) -> Mapping[UUID, L
     return {lead_id: facts.values for lead_id, facts in (await LeadKind().load_facts(tx, lead_ids)).items()}
 
 
+@cache
+def segment_vocabulary() -> Vocabulary:
+    """What conditions of segments may speak of: people's own columns and rows, and those of the rooms above."""
+    return people_wiring.make_vocabulary(leads_wiring.segment_relations())
+
+
 def build_loops(settings: Settings, database: Database) -> list[Loop]:
     """Every queue of one process, in the order of a signal's life."""
-    handlers = {**intake_wiring.job_handlers(), **inbox_wiring.job_handlers(settings), **campaign_work.job_handlers()}
-    jobs = JobLoop(database, {suggesting.JOB: suggesting.suggest, housekeeping.KIND: housekeeping.clean_up, **handlers})
+    vocabulary = segment_vocabulary()
+    handlers = {
+        **people_wiring.job_handlers(vocabulary),
+        **intake_wiring.job_handlers(),
+        **inbox_wiring.job_handlers(settings),
+        **campaign_work.job_handlers(),
+        housekeeping.KIND: housekeeping.clean_up,
+    }
+    jobs = JobLoop(database, handlers)
+    segments = people_wiring.build_loops(database, vocabulary)
     mail = MailListener.from_settings(settings, database)
     steps = StepLoop(database, subject_kinds(), public_url=settings.public_url)
     sending = delivery_wiring.build_loops(settings, database, load_letter_facts)
-    return [RecognitionLoop(database), WaitingLoop(database), steps, *sending, jobs, mail]
+    return [RecognitionLoop(database), WaitingLoop(database), *segments, steps, *sending, jobs, mail]
 
 
 async def shell_counts(tx: Tx, _caller: Caller) -> Mapping[str, int]:

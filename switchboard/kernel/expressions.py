@@ -8,7 +8,7 @@ moment that never came is null, and a comparison with it does not hold. `now` is
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -151,7 +151,7 @@ def compile_expression(text: str, fields: Fields) -> Expression:
 @lru_cache(maxsize=2_048)
 def _compile(text: str, fields: tuple[tuple[str, FieldType], ...]) -> Expression:
     known = {"now": FieldType.TIMESTAMP, **dict(fields)}
-    source = _parse(text)
+    source = read_condition(text)
     references: dict[Mention, Reference] = {}
     problems = [*shape_problems(source), *_unknown_calls(source), *_shadowing_loops(source, known)]
     for mention in source.mentions:
@@ -169,7 +169,8 @@ def _compile(text: str, fields: tuple[tuple[str, FieldType], ...]) -> Expression
     return Expression(text, tuple(dict.fromkeys(references.values())), cel.compile(_with_known(source)))
 
 
-def _parse(text: str) -> Source:
+def read_condition(text: str) -> Source:
+    """A condition's words, where the text is CEL within our bounds of length; raises InvalidError with the place."""
     if not text.strip():
         raise _refused(Problem("", "The condition is empty; write one, such as lead.value > 1000.", 1, 1))
     if len(text) > LONGEST_TEXT:
@@ -198,7 +199,7 @@ def _parse_problem(text: str, report: str) -> Problem:
 def _unknown_calls(source: Source) -> Iterator[Problem]:
     for call in source.calls:
         if call.name not in FUNCTIONS:
-            message = f"There is no function {call.name}()" + _suggestion(call.name, FUNCTIONS)
+            message = f"There is no function {call.name}()" + suggest_name(call.name, FUNCTIONS)
             yield source.problem(source.tokens[call.first].start, message)
 
 
@@ -221,10 +222,11 @@ def _resolve(source: Source, mention: Mention, fields: Fields) -> Reference | Pr
     inside = [name for name in fields if name.startswith(f"{path}.")]
     if inside:
         return source.problem(start, f"{path} is a group of fields; name one of them, such as {inside[0]}.")
-    return source.problem(start, f"There is no field {path}" + _suggestion(path, fields))
+    return source.problem(start, f"There is no field {path}" + suggest_name(path, fields))
 
 
-def _suggestion(name: str, names: Mapping[str, object] | frozenset[str]) -> str:
+def suggest_name(name: str, names: Collection[str]) -> str:
+    """What may have been meant by a name there is none of, as the end of a sentence."""
     best = process.extractOne(name, sorted(names), scorer=fuzz.ratio, score_cutoff=60)
     return f"; did you mean {best[0]}?" if best else f"; there is {', '.join(sorted(names)[:12])}."
 

@@ -1,4 +1,7 @@
-"""What the leads room hears: who owns a lead now, that somebody answered, and that a workspace is new."""
+"""What the leads room hears: who owns a lead now, that somebody answered, and that a workspace is new.
+
+And what it lets segments ask of leads.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -7,7 +10,9 @@ from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Event, Hub
 from switchboard.leads import repository
 from switchboard.leads.repository import Ownership
+from switchboard.leads.repository_vocabulary import LEADS
 from switchboard.leads.stages import install_stages
+from switchboard.people.segment_vocabulary import Relation
 from switchboard.routing import service as routing
 from switchboard.routing.locking import SUBJECT_LOCKING
 
@@ -18,6 +23,11 @@ def subscribe(hub: Hub) -> None:
     hub.subscribe(["lead.assigned", "lead.waiting", "lead.accepted"], follow_owner)
     hub.subscribe(["message.sent", "note.added"], follow_answer)
     hub.subscribe(["workspace.created"], set_up)
+
+
+def segment_relations() -> Sequence[Relation]:
+    """What conditions of segments may say of a contact's leads."""
+    return [LEADS]
 
 
 async def hold(tx: Tx, told: Sequence[Event]) -> None:

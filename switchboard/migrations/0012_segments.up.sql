@@ -13,6 +13,7 @@ CREATE POLICY tenant ON app.contact_tag USING (workspace_id = app.workspace_id()
 
 -- A named set of contacts: those who meet a condition, or, without one, a list that is kept by hand.
 -- reads: the nouns of the events after which a contact may belong or not; reads_clock: time alone may change it, too.
+-- problem: why the condition cannot be asked; nobody enters or leaves until it is changed.
 -- changed_in: the transaction that wrote the condition. Whoever began before it ended did not know of the condition.
 CREATE TABLE app.segment (
     id uuid PRIMARY KEY,
@@ -28,6 +29,7 @@ CREATE TABLE app.segment (
     checked bigint NOT NULL DEFAULT 0,
     members bigint NOT NULL DEFAULT 0,
     looked_at timestamptz,
+    problem text,
     created_by uuid,
     created_at timestamptz NOT NULL DEFAULT app.now(),
     updated_at timestamptz NOT NULL DEFAULT app.now(),

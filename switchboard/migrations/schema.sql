@@ -1030,6 +1030,7 @@ CREATE TABLE app.segment (
     checked bigint DEFAULT 0 NOT NULL,
     members bigint DEFAULT 0 NOT NULL,
     looked_at timestamp with time zone,
+    problem text,
     created_by uuid,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL,
     updated_at timestamp with time zone DEFAULT app.now() NOT NULL,

@@ -9,11 +9,12 @@ from switchboard.people.models import ContactSummary
 from switchboard.people.repository import load_contacts
 from switchboard.people.segment_models import MemberOf, Segment, SegmentMember
 
+MOST_TALLIES = 100
 # What was counted already, and what has come and gone since; by the index segment_tally_by_segment.
 _MEMBERS = """(s.members + coalesce((SELECT sum(t.members) FROM app.segment_tally t WHERE t.segment_id = s.id), 0)
     )::bigint AS members"""
 _SEGMENT = f"""s.id, s.name, s.title, s.condition, s.reads, s.reads_clock, s.state, s.generation, s.checked,
-    s.looked_at, s.created_by, s.created_at, s.updated_at, s.archived_at, {_MEMBERS}"""
+    s.looked_at, s.problem, s.created_by, s.created_at, s.updated_at, s.archived_at, {_MEMBERS}"""
 
 
 async def insert_segment(tx: Tx, segment: Segment) -> bool:
@@ -184,10 +185,72 @@ async def list_of_contact(tx: Tx, contact_id: UUID, limit: int) -> list[MemberOf
     )
 
 
-async def add_to_tally(tx: Tx, segment_id: UUID, members: int) -> None:
-    """Note by how many a segment has grown or shrunk; nothing is locked, so writers never wait for each other."""
-    # One row.
+async def add_to_tally(tx: Tx, changes: Sequence[tuple[UUID, int]]) -> None:
+    """Note by how many each segment has grown or shrunk; nothing is locked, so writers never wait for each other."""
+    # One row a segment.
     await tx.execute(
-        "INSERT INTO app.segment_tally (segment_id, workspace_id, members) VALUES (%s, %s, %s)",
-        (segment_id, tx.workspace_id, members),
+        """
+        INSERT INTO app.segment_tally (segment_id, workspace_id, members)
+        SELECT segment_id, %s, members FROM unnest(%s::uuid[], %s::bigint[]) AS new (segment_id, members)
+        """,
+        (tx.workspace_id, [segment_id for segment_id, _ in changes], [members for _, members in changes]),
     )
+
+
+async def fold_tally(tx: Tx, segment_id: UUID) -> None:
+    """Put what was noted into the segment itself, when it is much and nobody else is doing so."""
+    # A few rows by the index segment_tally_by_segment; then a lock of this tally only, let go at the end of the
+    # transaction.
+    is_ours = await tx.fetch_value(
+        """
+        SELECT CASE WHEN count(*) > %s THEN pg_try_advisory_xact_lock(hashtextextended(%s, 31)) END
+        FROM (SELECT FROM app.segment_tally WHERE segment_id = %s LIMIT %s) few
+        """,
+        (MOST_TALLIES, str(segment_id), segment_id, MOST_TALLIES + 1),
+    )
+    if not is_ours:
+        return
+    # By the index segment_tally_by_segment, and one segment by primary key.
+    await tx.execute(
+        """
+        WITH gone AS (
+            DELETE FROM app.segment_tally WHERE segment_id = %(segment)s AND workspace_id = %(workspace)s
+            RETURNING members
+        )
+        UPDATE app.segment SET members = members + (SELECT coalesce(sum(members), 0) FROM gone)
+        WHERE id = %(segment)s AND workspace_id = %(workspace)s
+        """,
+        {"segment": segment_id, "workspace": tx.workspace_id},
+    )
+
+
+async def update_segment(tx: Tx, segment: Segment) -> bool:
+    """Write a segment that is locked as a person changed it; False when another in use has its name."""
+    # By primary key; the unique index segment_name is asked by the same snapshot, and decides in the end.
+    changed = await tx.execute(
+        """
+        UPDATE app.segment s
+        SET name = %(name)s, title = %(title)s, condition = %(condition)s, reads = %(reads)s,
+            reads_clock = %(reads_clock)s, state = %(state)s, generation = %(generation)s, checked = %(checked)s,
+            problem = %(problem)s, updated_at = app.now(),
+            changed_in = CASE WHEN generation = %(generation)s THEN changed_in ELSE pg_current_xact_id() END
+        WHERE s.id = %(id)s AND s.workspace_id = %(workspace)s AND NOT EXISTS (
+            SELECT FROM app.segment other WHERE other.workspace_id = %(workspace)s AND other.name = %(name)s
+              AND other.archived_at IS NULL AND other.id <> s.id
+        )
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "id": segment.id,
+            "name": segment.name,
+            "title": segment.title,
+            "condition": segment.condition,
+            "reads": segment.reads,
+            "reads_clock": segment.reads_clock,
+            "state": segment.state,
+            "generation": segment.generation,
+            "checked": segment.checked,
+            "problem": segment.problem,
+        },
+    )
+    return changed == 1

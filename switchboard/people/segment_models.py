@@ -1,5 +1,6 @@
 """What is said of segments: named sets of contacts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -17,7 +18,7 @@ class Segment:
     `reads` are the nouns of the events after which a contact may belong or not, such as `lead`; `reads_clock` says that
     time alone may change it. While `state` is `building` the members are not all there yet: `checked` contacts have
     been looked at. `generation` grows with each change of the condition. `looked_at` is when all contacts had last been
-    looked at, None for a list.
+    looked at, None for a list. While there is a `problem` nobody enters or leaves.
     """
 
     id: UUID
@@ -30,6 +31,7 @@ class Segment:
     generation: int
     checked: int
     looked_at: datetime | None
+    problem: str | None
     created_by: UUID | None
     created_at: datetime
     updated_at: datetime
@@ -49,10 +51,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SegmentForm:
-    """A segment as a person typed it. Without a `name` one is made of the title."""
+    """A segment as a person typed it. Without a `name` one is made of the title; without a condition it is a list."""
 
     title: str
     name: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +75,43 @@ class MemberOf:
     title: str
     is_list: bool
     added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How many contacts meet a condition, estimated where counting would take too long, and some of them."""
+
+    count: int
+    is_exact: bool
+    sample: list[ContactSummary]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A segment as the loop that keeps its members wants it."""
+
+    id: UUID
+    name: str
+    title: str
+    condition: str
+    reads: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Who has entered and who has left one segment."""
+
+    segment: Kept | Segment
+    entered: Sequence[UUID] = ()
+    left: Sequence[UUID] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dirty:
+    """Something happened with a contact that a segment may read; `is_backfill` when it is of the past."""
+
+    workspace_id: UUID
+    contact_id: UUID
+    noun: str
+    is_backfill: bool
+    at: datetime

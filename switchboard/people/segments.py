@@ -4,7 +4,8 @@ The loop `segments` keeps the members of a segment with a condition; those of a 
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,12 +13,17 @@ from switchboard.accounts.models import Caller
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError, Problem
-from switchboard.kernel.events import Actor, Event
+from switchboard.kernel.events import Event
 from switchboard.kernel.ids import new_id
 from switchboard.people import repository_segments as repository
 from switchboard.people.errors import SegmentKeptByConditionError, SegmentNameTakenError, SegmentNotFoundError
 from switchboard.people.normalising import fold
-from switchboard.people.segment_models import MemberOf, Segment, SegmentForm, SegmentMember
+from switchboard.people.repository_vocabulary import OWN_WORDS
+from switchboard.people.segment_changes import write_changes
+from switchboard.people.segment_conditions import Condition, check_condition, problems_of
+from switchboard.people.segment_models import Changes, MemberOf, Segment, SegmentForm, SegmentMember
+from switchboard.people.segment_passes import begin_pass
+from switchboard.people.segment_vocabulary import Vocabulary
 
 PAGE_ROWS = 50
 LONGEST_TITLE = 120
@@ -27,14 +33,53 @@ MOST_OF_CONTACT = 50
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
-async def create_segment(tx: Tx, caller: Caller, form: SegmentForm) -> Segment:
-    """Add a segment; raises InvalidError with each field that is wrong, SegmentNameTakenError."""
+@dataclass(frozen=True, slots=True)
+class CheckedForm:
+    """What a form says, with its condition read; None for a list."""
+
+    name: str
+    title: str
+    condition: Condition | None
+
+
+async def create_segment(tx: Tx, caller: Caller, form: SegmentForm, vocabulary: Vocabulary = OWN_WORDS) -> Segment:
+    """Add a segment, which is filled soon where it has a condition.
+
+    `vocabulary` is what its condition may speak of. Raises InvalidError with each field that is wrong,
+    SegmentNameTakenError.
+    """
     caller.require("agent")
-    draft = _draft(form, caller, await tx.now())
-    if not await repository.insert_segment(tx, draft):
-        raise SegmentNameTakenError(draft.name)
-    await events.append(tx, [_event("segment.created", draft, caller)])
-    return draft
+    checked = check_form(form, vocabulary)
+    segment = _new(checked, caller, await tx.now())
+    if not await repository.insert_segment(tx, segment):
+        raise SegmentNameTakenError(segment.name)
+    await events.append(tx, [_event("segment.created", segment, caller)])
+    if not segment.is_list:
+        await begin_pass(tx, segment.id, segment.generation)
+    return segment
+
+
+async def update_segment(
+    tx: Tx, caller: Caller, segment_id: UUID, form: SegmentForm, vocabulary: Vocabulary = OWN_WORDS
+) -> Segment:
+    """Change a segment; with another condition its members are all looked at again, and nobody is told of.
+
+    A list stays a list. Raises SegmentNotFoundError, SegmentNameTakenError, and InvalidError with each field that is
+    wrong.
+    """
+    caller.require("agent")
+    before = await repository.lock_segment(tx, segment_id)
+    if before is None or before.archived_at is not None:
+        raise SegmentNotFoundError
+    after = _changed(before, check_form(form, vocabulary))
+    if after == before:
+        return before
+    if not await repository.update_segment(tx, after):
+        raise SegmentNameTakenError(after.name)
+    await events.append(tx, [_event("segment.updated", after, caller)])
+    if after.generation != before.generation:
+        await begin_pass(tx, after.id, after.generation)
+    return after
 
 
 async def get_segment(tx: Tx, caller: Caller, segment_id: UUID) -> Segment:
@@ -103,7 +148,7 @@ async def add_members(tx: Tx, caller: Caller, segment_id: UUID, contact_ids: Col
     """
     segment = await _list(tx, caller, segment_id, contact_ids)
     added = await repository.insert_members(tx, segment.id, contact_ids, is_first=False)
-    await tell_of_changes(tx, segment, entered=added, left=(), actor=caller.actor)
+    await write_changes(tx, [Changes(segment, entered=added)], caller.actor)
     return len(added)
 
 
@@ -111,20 +156,8 @@ async def remove_members(tx: Tx, caller: Caller, segment_id: UUID, contact_ids: 
     """Take contacts out of a list and say how many were in it; raises as `add_members` does."""
     segment = await _list(tx, caller, segment_id, contact_ids)
     removed = await repository.delete_members(tx, segment.id, contact_ids)
-    await tell_of_changes(tx, segment, entered=(), left=removed, actor=caller.actor)
+    await write_changes(tx, [Changes(segment, left=removed)], caller.actor)
     return len(removed)
-
-
-async def tell_of_changes(
-    tx: Tx, segment: Segment, *, entered: Sequence[UUID], left: Sequence[UUID], actor: Actor
-) -> None:
-    """Keep the size of a segment whose members have just been written, and say of each who has come and gone."""
-    if len(entered) != len(left):
-        await repository.add_to_tally(tx, segment.id, len(entered) - len(left))
-    data = {"segment": segment.name, "title": segment.title}
-    told = [("segment.entered", contact_id) for contact_id in entered]
-    told += [("segment.left", contact_id) for contact_id in left]
-    await events.append(tx, [Event(kind, segment.id, each, actor=actor, data=data) for kind, each in told])
 
 
 async def _list(tx: Tx, caller: Caller, segment_id: UUID, contact_ids: Collection[UUID]) -> Segment:
@@ -145,7 +178,8 @@ def _event(kind: str, segment: Segment, caller: Caller) -> Event:
     return Event(kind, subject_id=segment.id, actor=caller.actor, data=data)
 
 
-def _draft(form: SegmentForm, caller: Caller, now: datetime) -> Segment:
+def check_form(form: SegmentForm, vocabulary: Vocabulary) -> CheckedForm:
+    """What a form says, tidied; raises InvalidError with each field that is wrong."""
     title = " ".join(form.title.split())
     name = form.name.strip() or name_of(title)
     problems = []
@@ -154,24 +188,53 @@ def _draft(form: SegmentForm, caller: Caller, now: datetime) -> Segment:
     if not _NAME.fullmatch(name):
         hint = "up to 60 small letters, digits and _, with a letter first, such as big_customers"
         problems.append(Problem("name", hint))
+    condition = None
+    try:
+        condition = check_condition(form.condition, vocabulary) if form.condition.strip() else None
+    except InvalidError as error:
+        problems += problems_of(error)
     if problems:
         raise InvalidError("This segment cannot be saved as it is.", problems=problems)
+    return CheckedForm(name, title, condition)
+
+
+def _new(form: CheckedForm, caller: Caller, now: datetime) -> Segment:
     return Segment(
         id=new_id(),
-        name=name,
-        title=title,
-        condition=None,
-        reads=[],
-        reads_clock=False,
-        state="live",
+        name=form.name,
+        title=form.title,
+        condition=form.condition.text if form.condition else None,
+        reads=list(form.condition.reads) if form.condition else [],
+        reads_clock=form.condition is not None and form.condition.reads_clock,
+        state="building" if form.condition else "live",
         generation=1,
         checked=0,
         looked_at=None,
+        problem=None,
         created_by=caller.user_id,
         created_at=now,
         updated_at=now,
         archived_at=None,
         members=0,
+    )
+
+
+def _changed(before: Segment, form: CheckedForm) -> Segment:
+    after = replace(before, name=form.name, title=form.title)
+    if before.is_list != (form.condition is None):
+        message = "a list has no condition; make a segment of its own" if before.is_list else "write a condition"
+        raise InvalidError("This segment cannot be saved as it is.", problems=[Problem("condition", message)])
+    if form.condition is None or (form.condition.text == before.condition and before.problem is None):
+        return after
+    return replace(
+        after,
+        condition=form.condition.text,
+        reads=list(form.condition.reads),
+        reads_clock=form.condition.reads_clock,
+        state="building",
+        generation=before.generation + 1,
+        checked=0,
+        problem=None,
     )
 
 

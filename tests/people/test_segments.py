@@ -1,7 +1,5 @@
 """Segments and lists, by what their service answers."""
 
-from uuid import UUID
-
 import pytest
 
 from switchboard.accounts.errors import RoleForbidsError
@@ -11,28 +9,13 @@ from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.ids import new_id
 from switchboard.people import segments
 from switchboard.people.errors import SegmentNameTakenError, SegmentNotFoundError
-from switchboard.people.models import Sighting
 from switchboard.people.segment_models import Segment, SegmentForm
-from tests.people.conftest import see
-from tests.rows import read_rows
-
-
-async def meet(database: Database, caller: Caller, *names: str) -> list[UUID]:
-    """Contacts of these names, in this order."""
-    seen = await see(database, caller, *(Sighting(name=name, email=f"{name.lower()}@x.example") for name in names))
-    return [found.contact_id for found in seen if found.contact_id is not None]
+from tests.people.segment_world import meet, told
 
 
 async def make_list(database: Database, caller: Caller, title: str = "Guests") -> Segment:
     async with database.transaction(caller.workspace_id) as tx:
         return await segments.create_segment(tx, caller, SegmentForm(title))
-
-
-async def told(database: Database, caller: Caller, segment_id: UUID) -> list[tuple[str, UUID | None]]:
-    """The events of a segment: what happened, and to whom."""
-    async with database.transaction(caller.workspace_id) as tx:
-        rows = await read_rows(tx, "SELECT kind, contact_id, subject_id FROM app.event ORDER BY id")
-    return [(str(row["kind"]), row["contact_id"]) for row in rows if row["subject_id"] == segment_id]
 
 
 async def test_a_list_takes_and_gives_back_people(database: Database, agent: Caller) -> None:

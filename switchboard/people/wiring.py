@@ -1,0 +1,36 @@
+"""What the people room hears and does for segments, and what their conditions may speak of."""
+
+from collections.abc import Iterable, Mapping
+
+from switchboard.kernel.db import Database
+from switchboard.kernel.events import Hub
+from switchboard.kernel.jobs import JobHandler
+from switchboard.kernel.queues import Loop
+from switchboard.people import segment_passes, suggesting
+from switchboard.people.repository_vocabulary import CONTACT_COLUMNS, EVENT_KINDS, OWN_WORDS
+from switchboard.people.segment_loop import SegmentLoop, hear
+from switchboard.people.segment_vocabulary import Relation, Vocabulary
+
+# These change what the leads of many contacts say, and name none of them.
+OF_MANY = ("source.renamed", "stage.changed")
+
+
+def subscribe(hub: Hub) -> None:
+    """Hear the events about contacts, and those about many at once."""
+    hub.subscribe(sorted(EVENT_KINDS), hear)
+    hub.subscribe(OF_MANY, segment_passes.hear_of_many)
+
+
+def make_vocabulary(relations: Iterable[Relation]) -> Vocabulary:
+    """All that conditions may speak of, with what the rooms above people offer."""
+    return Vocabulary(CONTACT_COLUMNS, {**OWN_WORDS.relations, **{relation.name: relation for relation in relations}})
+
+
+def job_handlers(vocabulary: Vocabulary) -> Mapping[str, JobHandler]:
+    """The jobs of this room."""
+    return {suggesting.JOB: suggesting.suggest, segment_passes.JOB: segment_passes.pass_handler(vocabulary)}
+
+
+def build_loops(database: Database, vocabulary: Vocabulary) -> list[Loop]:
+    """The queues of this room."""
+    return [SegmentLoop(database, vocabulary)]
