@@ -116,7 +116,7 @@ def _make_row(draft: Draft, around: _Surroundings) -> dict[str, object]:
     message_id = new_id()
     template = around.templates.get(draft.template_name or "")
     address = _find_address(draft, around)
-    state, reason, detail = _first_state(draft, address, has_template=template is not None)
+    state, reason, detail = first_state(draft, address, has_template=template is not None)
     domain = around.workspace.mail_from.rpartition("@")[2]
     return {
         "id": message_id,
@@ -162,7 +162,8 @@ def _find_address(draft: Draft, around: _Surroundings) -> str:
     return contact.email if draft.channel == "email" else contact.phone
 
 
-def _first_state(draft: Draft, address: str, *, has_template: bool) -> tuple[str, str | None, str | None]:
+def first_state(draft: Draft, address: str, *, has_template: bool) -> tuple[str, str | None, str | None]:
+    """State, reason and detail of a message as it is written."""
     if not address:
         whom = "The contact has" if draft.contact_id else "The member has"
         return "dropped", "no_address", f"{whom} no address for {draft.channel}."
@@ -185,6 +186,15 @@ async def _make_due(tx: Tx, queued: Sequence[tuple[Draft, Mapping[str, object]]]
 
 
 def _event_of(draft: Draft, row: Mapping[str, object]) -> Event:
+    actor = (
+        Actor("user", draft.created_by) if draft.created_by else Actor("flow", draft.run_id) if draft.run_id else SYSTEM
+    )
+    data = event_data(draft, row["reason"])
+    return Event(f"message.{row['state']}", _id_of(row), draft.contact_id, draft.lead_id, actor, data)
+
+
+def event_data(draft: Draft, reason: object) -> dict[str, object]:
+    """What the event says by which a message begins."""
     data = {
         "channel": draft.channel,
         "purpose": draft.purpose,
@@ -193,13 +203,9 @@ def _event_of(draft: Draft, row: Mapping[str, object]) -> Event:
         "campaign_id": draft.campaign_id,
         "conversation_id": draft.conversation_id,
         "user_id": draft.user_id,
-        "reason": row["reason"],
+        "reason": reason,
     }
-    named = {name: value for name, value in data.items() if value is not None}
-    actor = (
-        Actor("user", draft.created_by) if draft.created_by else Actor("flow", draft.run_id) if draft.run_id else SYSTEM
-    )
-    return Event(f"message.{row['state']}", _id_of(row), draft.contact_id, draft.lead_id, actor, named)
+    return {name: value for name, value in data.items() if value is not None}
 
 
 def _known_id(draft: Draft, known: Mapping[tuple[UUID, int], UUID]) -> UUID:

@@ -26,6 +26,8 @@ from switchboard.delivery.models import (
     TroubleCount,
 )
 from switchboard.delivery.queueing import OUTBOX, drop_queued, message_event, queue_messages
+from switchboard.delivery.queueing_alike import queue_alike
+from switchboard.delivery.repository_alike import Recipients
 from switchboard.delivery.suppressing import record_bounce, suppress, unsuppress
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
@@ -34,6 +36,7 @@ from switchboard.kernel.ids import lowest_id, new_id
 from switchboard.kernel.queues import wake
 
 __all__ = [
+    "Recipients",
     "access_message",
     "count_troubles",
     "drop_queued",
@@ -47,6 +50,7 @@ __all__ = [
     "load_messages",
     "may_be_sent_again",
     "may_be_sent_anyway",
+    "queue_alike",
     "queue_messages",
     "record_bounce",
     "record_inbound",

@@ -21,7 +21,7 @@ async def send(batch: Batch, step: CompiledStep, walks: Sequence[Walk]) -> None:
     owners = await find_owners(batch, walks) if step.config["to"] == "owner" else {}
     for walk in walks:
         not_after = _not_after(step, walk.due_at)
-        skipped = _why_skipped(batch, step, walk, owners, not_after)
+        skipped = _why_skipped(batch, step, walk, owners)
         if skipped:
             batch.tell(walk, step, "skipped", f"skipped a step, {skipped}: {step.title}")
             walk.pass_on(step.next, "skipped", skipped)
@@ -152,15 +152,18 @@ def _letter(
     )
 
 
-def _why_skipped(
-    batch: Batch, step: CompiledStep, walk: Walk, owners: Mapping[UUID, UUID], not_after: datetime | None
-) -> str:
+def is_too_late(step: CompiledStep, due_at: datetime, now: datetime) -> bool:
+    """Whether a letter whose step was due at `due_at` is skipped, because nobody wants it any more."""
+    not_after = _not_after(step, due_at)
+    return not_after is not None and now > not_after and step.config.get("on_late") != "send"
+
+
+def _why_skipped(batch: Batch, step: CompiledStep, walk: Walk, owners: Mapping[UUID, UUID]) -> str:
     if step.config["to"] == "owner" and walk.run.id not in owners:
         return NOBODY
     if step.config["to"] == "contact" and walk.run.contact_id is None:
         return NOBODY
-    is_late = not_after is not None and batch.now > not_after and step.config.get("on_late") != "send"
-    return TOO_LATE if is_late else ""
+    return TOO_LATE if is_too_late(step, walk.due_at, batch.now) else ""
 
 
 def _not_after(step: CompiledStep, due_at: datetime) -> datetime | None:

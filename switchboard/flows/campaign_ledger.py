@@ -26,7 +26,9 @@ _OF_MESSAGE: Mapping[str, RecipientState] = {
 }
 _OF_PERSON: Mapping[str, RecipientState] = {"message.replied": "answered", "contact.opted_out": "opted_out"}
 _OF_RUN: Mapping[str, RecipientState] = {"run.finished": "dropped", "run.stopped": "dropped", "run.failed": "failed"}
-HEARD = (*_OF_MESSAGE, *_OF_PERSON, *_OF_RUN)
+HEARD_OF_CAMPAIGNS = (*_OF_MESSAGE, *_OF_RUN)
+HEARD_OF_PERSONS = tuple(_OF_PERSON)
+CAMPAIGN = "campaign_id"
 _COUNTS_AGAINST = frozenset({"message.bounced", "message.failed"})
 
 # How long after its start an answer or an opt-out still counts for a campaign.

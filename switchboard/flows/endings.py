@@ -56,9 +56,14 @@ async def _count(tx: Tx, ended: Sequence[EndedRun]) -> None:
     for run in ended:
         by_version.setdefault((run.flow_id, run.version), []).append(run)
     for key in sorted(by_version):
-        counts = Counter((WHOLE, whole_outcome(run)) for run in by_version[key])
-        counts.update((run.step, step_outcome(run)) for run in by_version[key] if run.outcome != "finished")
-        await repository.insert_tallies(tx, key, as_tallies(counts))
+        await repository.insert_tallies(tx, key, as_tallies(count_endings(by_version[key])))
+
+
+def count_endings(ended: Sequence[EndedRun]) -> Counter[tuple[int, str]]:
+    """What the end of these runs of one version adds to its tallies, by step and outcome."""
+    counts = Counter((WHOLE, whole_outcome(run)) for run in ended)
+    counts.update((run.step, step_outcome(run)) for run in ended if run.outcome != "finished")
+    return counts
 
 
 def as_tallies(counts: Mapping[tuple[int, str], int]) -> list[Tally]:

@@ -18,7 +18,7 @@ from switchboard.flows.models import (
 )
 from switchboard.kernel.db import Tx
 
-_RUN = (
+RUN = (
     "id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, lead_id, step, revision, phase, due_at, "
     "awaits, rounds, attempts, event_data, campaign_id"
 )
@@ -26,19 +26,6 @@ _STANDING = (
     "id, flow_id, version, step, subject_kind, subject_id, contact_id, lead_id, phase, due_at, awaits, parked, "
     "attempts, last_error, started_at"
 )
-
-
-async def claim_due(tx: Tx, limit: int) -> list[Run]:
-    """Runs of all workspaces that are due, the longest overdue first, held until this transaction ends."""
-    # Walks the partial index run_due; what another process holds is passed by.
-    return await tx.fetch_all(
-        Run,
-        f"""
-        SELECT {_RUN} FROM app.run WHERE due_at <= app.now() AND due_at IS NOT NULL AND parked IS NULL
-        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
-        """,
-        (limit,),
-    )
 
 
 async def try_hold(tx: Tx, run_ids: Sequence[UUID]) -> set[UUID]:
@@ -57,7 +44,7 @@ async def find_due(tx: Tx, run_ids: Sequence[UUID]) -> list[Run]:
     return await tx.fetch_all(
         Run,
         f"""
-        SELECT {_RUN} FROM app.run
+        SELECT {RUN} FROM app.run
         WHERE id = ANY(%s) AND due_at <= app.now() AND due_at IS NOT NULL AND parked IS NULL ORDER BY id
         """,
         (list(run_ids),),
@@ -72,11 +59,11 @@ async def find_about(tx: Tx, lead_ids: Sequence[UUID], contact_ids: Sequence[UUI
         Run,
         f"""
         SELECT found.* FROM unnest(%(leads)s::uuid[]) AS wanted (id), LATERAL (
-            SELECT {_RUN} FROM app.run r WHERE r.workspace_id = %(workspace)s AND r.subject_id = wanted.id OFFSET 0
+            SELECT {RUN} FROM app.run r WHERE r.workspace_id = %(workspace)s AND r.subject_id = wanted.id OFFSET 0
         ) AS found
         UNION ALL
         SELECT found.* FROM unnest(%(contacts)s::uuid[]) AS wanted (id), LATERAL (
-            SELECT {_RUN} FROM app.run r
+            SELECT {RUN} FROM app.run r
             WHERE r.workspace_id = %(workspace)s AND r.contact_id = wanted.id
               AND r.subject_id <> ALL (%(leads)s::uuid[])
             OFFSET 0
@@ -226,15 +213,6 @@ async def save_failure(tx: Tx, run_id: UUID, pause: timedelta, reason: str) -> N
         WHERE workspace_id = %s AND id = %s
         """,
         (pause, reason, tx.workspace_id, run_id),
-    )
-
-
-async def park_paused(tx: Tx, run_ids: Sequence[UUID]) -> None:
-    """Let these runs rest until their flow is active again; the caller holds the flow."""
-    # By primary key.
-    await tx.execute(
-        "UPDATE app.run SET parked = 'paused' WHERE workspace_id = %s AND id = ANY(%s)",
-        (tx.workspace_id, sorted(run_ids)),
     )
 
 

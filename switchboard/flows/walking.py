@@ -1,7 +1,7 @@
 """A batch of runs of one version on its way: each run's position in memory until all of it is written at once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -25,6 +25,7 @@ from switchboard.people.models import Contact
 
 ALL_DONE = "all steps done"
 LONGEST_DETAIL = 500
+MOST_STEPS_A_TICK = 50
 
 
 @dataclass(slots=True)
@@ -150,20 +151,23 @@ class Batch:
             await repository_runs.insert_history(self.tx, records)
         await self._count(vanished)
         # Made after the messages, because the order of ids is the order on the timeline.
-        await events.append(self.tx, [self._event(*said) for said in self._said if said[0].run.id not in vanished])
+        await events.append(self.tx, self.events(vanished))
         endings = [walk.ending for walk in self.walks if walk.ending is not None]
         await end_runs(self.tx, endings, {self.version.key: self.version})
 
-    def _event(self, walk: Walk, said: dict[str, object]) -> Event:
-        run = walk.run
-        return Event("run.stepped", run.id, run.contact_id, run.lead_id, actor=self.actor, data=said)
+    def events(self, vanished: Collection[UUID] = ()) -> list[Event]:
+        """What the walks have to say, but for the runs that have vanished."""
+        told = [(walk.run, said) for walk, said in self._said if walk.run.id not in vanished]
+        return [
+            Event("run.stepped", run.id, run.contact_id, run.lead_id, actor=self.actor, data=said) for run, said in told
+        ]
 
     async def _save_positions(self) -> set[UUID]:
         """Returns the runs that were stopped meanwhile: nothing they wrote here may go out."""
         resting = [walk for walk in self.walks if walk.ending is None]
         if not resting:
             return set()
-        kept = await repository_runs.save_positions(self.tx, [_position(walk) for walk in resting])
+        kept = await repository_runs.save_positions(self.tx, [position_of(walk) for walk in resting])
         vanished = {walk.run.id for walk in resting} - kept
         if vanished:
             await drop_queued(self.tx, sorted(vanished), RUN_STOPPED)
@@ -175,5 +179,6 @@ class Batch:
             await repository.insert_tallies(self.tx, self.version.key, as_tallies(counts))
 
 
-def _position(walk: Walk) -> RunPosition:
+def position_of(walk: Walk) -> RunPosition:
+    """Where a walk rests."""
     return RunPosition(walk.run.id, walk.step, walk.revision, walk.phase, walk.rests_until, walk.awaits, walk.rounds)

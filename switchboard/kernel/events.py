@@ -60,18 +60,28 @@ class Hub:
     """Who is told of which kinds, wired once when a process is put together."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[str, list[Subscriber]] = defaultdict(list)
+        self._subscribers: dict[str, list[tuple[Subscriber, str | None]]] = defaultdict(list)
 
-    def subscribe(self, kinds: Sequence[str], subscriber: Subscriber) -> None:
-        """Call `subscriber` with the events of these kinds, in the transaction that appends them."""
+    def subscribe(self, kinds: Sequence[str], subscriber: Subscriber, *, naming: str | None = None) -> None:
+        """Call `subscriber` with the events of these kinds, in the transaction that appends them.
+
+        With `naming` it hears only those whose data has something by that name: what goes unheard may be written
+        without an object for each event.
+        """
         for kind in kinds:
-            self._subscribers[kind].append(subscriber)
+            self._subscribers[kind].append((subscriber, naming))
+
+    def is_heard(self, kind: str, data: Mapping[str, object]) -> bool:
+        """Whether anybody is told of events of this kind with such data."""
+        return any(naming is None or naming in data for _, naming in self._subscribers.get(kind, ()))
 
     async def deliver(self, tx: Tx, events: Sequence[Event]) -> None:
         """Tell each subscriber once, of all its events, in the order of subscription."""
         told: dict[Subscriber, list[Event]] = {}
         for event in events:
-            for subscriber in self._subscribers.get(event.kind, ()):
+            for subscriber, naming in self._subscribers.get(event.kind, ()):
+                if naming is not None and naming not in event.data:
+                    continue
                 told.setdefault(subscriber, []).append(event)
         for subscriber, relevant in told.items():
             await subscriber(tx, relevant)

@@ -20,6 +20,6 @@ HANDLED = Counter("switchboard_queue_handled", "Rows a queue's loop has handled.
 QUEUE_FAILURES = Counter("switchboard_queue_failures", "Batches that failed and will be tried again.", ["queue"])
 STEP_LATENESS = Histogram(
     "switchboard_step_lateness_seconds",
-    "How long after its moment a step of a flow was done.",
+    "How long after its moment the step was done that waited longest of those that were done together.",
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0),
 )

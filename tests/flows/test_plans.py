@@ -5,12 +5,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from switchboard.flows import repository, repository_runs
-from switchboard.flows.models import Tally
+from switchboard.flows import repository, repository_cohorts, repository_runs
+from switchboard.flows.models import Ending, RunPosition, Tally
 from switchboard.kernel.db import Database, Tx, recorded_queries
 from switchboard.kernel.ids import new_id
+from switchboard.kernel.low_water import EVERYTHING
 from tests.flows.world import save_active
-from tests.plans import explain
+from tests.plans import ExplainingTx, explain
 
 FLOW = """
 flow: bulk
@@ -41,10 +42,30 @@ async def test_claiming_walks_the_due_index_and_nothing_else(database: Database,
     async with database.transaction(workspace_id) as tx:
         await fill(tx)
         with recorded_queries() as statements:
-            assert len(await repository_runs.claim_due(tx, 500)) == 10
-        explained = await explain(tx, statements[0], (500,))
+            _, cohorts = await repository_cohorts.claim(tx, EVERYTHING, 500)
+        explained = await explain(tx, statements[0], (EVERYTHING, 500))
+    assert sum(cohort.runs for cohort in cohorts) == 10
     assert "Index Scan using run_due on run" in explained
     assert "Seq Scan" not in explained
+
+
+async def test_a_cohort_is_found_again_by_where_its_rows_lie(database: Database, workspace_id: UUID) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await fill(tx)
+        _, cohorts = await repository_cohorts.claim(tx, EVERYTHING, 500)
+        explaining = ExplainingTx(tx, workspace_id)
+        position = RunPosition(new_id(), 1, 2, "ready", None, None, 0)
+        moved = [await repository_cohorts.move(explaining, cohort, position, []) for cohort in cohorts]
+        assert sorted(moved) == [3, 3, 4]
+        ending = Ending(new_id(), "finished", "all steps done", 1)
+        (again,) = (await repository_cohorts.claim(tx, EVERYTHING, 500))[1]
+        assert await repository_cohorts.end(explaining, again, ending, []) == 10
+        await repository_cohorts.load_runs(explaining, [again.places], 10)
+        await repository_cohorts.park(explaining, [again.places])
+    assert len(explaining.plans) == 6
+    for plan in explaining.plans:
+        assert "Tid Scan on run" in plan
+        assert "Seq Scan" not in plan
 
 
 @pytest.mark.parametrize("ids", [1, 200])

@@ -26,9 +26,9 @@ def stepper(database: Database) -> StepLoop:
     return StepLoop(database, KINDS, public_url="https://switchboard.example")
 
 
-async def settle(database: Database, *, most: int = 50) -> int:
+async def settle(database: Database, *, most: int = 50, loop: StepLoop | None = None) -> int:
     """Tick until nothing more is due; returns how many runs were moved."""
-    loop, moved = stepper(database), 0
+    loop, moved = loop or stepper(database), 0
     for _ in range(most):
         tick = await loop.tick()
         moved += tick.handled

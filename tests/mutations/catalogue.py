@@ -95,10 +95,10 @@ DELIVERY = (
 FLOWS = (
     Mutation(
         "two steppers take the same runs",
-        "switchboard/flows/repository_runs.py",
+        "switchboard/flows/repository_cohorts.py",
         "ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED",
         "ORDER BY due_at LIMIT %s",
-        (f"{RUNNING}::test_two_steppers_never_do_one_step_twice",),
+        ("tests/flows/test_trails.py::test_what_one_stepper_holds_another_passes_by",),
     ),
     Mutation(
         "who was in a flow enters again at once",

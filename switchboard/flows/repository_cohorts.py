@@ -1,0 +1,146 @@
+"""SQL on cohorts: runs that stand alike are claimed, moved and ended together, whatever their number."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from switchboard.flows.cohorts import Cohort
+from switchboard.flows.models import Ending, Run, RunPosition, StepRecord
+from switchboard.flows.repository_runs import RUN
+from switchboard.kernel.columns import Column
+from switchboard.kernel.db import Tx
+
+
+async def claim(tx: Tx, since: datetime, limit: int) -> tuple[datetime, list[Cohort]]:
+    """Runs of all workspaces that are due, at `since` or later, the longest overdue first; with the present moment.
+
+    They are held until this transaction ends.
+    """
+    # Walks the partial index run_due; what another process holds is passed by.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT app.now(), cohort.* FROM (SELECT) AS one LEFT JOIN (
+            SELECT workspace_id, flow_id, version, step, phase, campaign_id, contact_id IS NOT NULL AS has_contact,
+                   count(*), min(due_at), max(due_at), array_agg(place)::text, array_agg(id)::text,
+                   array_agg(revision)::text, array_agg(contact_id)::text, array_agg(lead_id)::text,
+                   array_agg(due_at)::text
+            FROM (
+                SELECT ctid AS place, workspace_id, flow_id, version, step, phase, id, revision, contact_id, lead_id,
+                       campaign_id, due_at
+                FROM app.run
+                WHERE due_at >= %s AND due_at <= app.now() AND due_at IS NOT NULL AND parked IS NULL
+                ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+            ) AS due GROUP BY workspace_id, flow_id, version, step, phase, campaign_id, contact_id IS NOT NULL
+        ) AS cohort ON true
+        """,
+        (since, limit),
+    )
+    return rows[0][0], [Cohort(*row[1:]) for row in rows if row[1] is not None]
+
+
+async def load_runs(tx: Tx, places: Sequence[Column], most: int) -> list[Run]:
+    """The runs that lie in these places, which this transaction holds."""
+    # By the places of the rows.
+    return await tx.fetch_all(
+        Run,
+        f"""
+        SELECT {RUN} FROM app.run
+        WHERE workspace_id = %s AND ctid = ANY(%s::tid[]) ORDER BY due_at, id LIMIT %s
+        """,
+        (tx.workspace_id, _joined(places), most),
+    )
+
+
+async def park(tx: Tx, places: Sequence[Column]) -> None:
+    """Let these runs rest until their flow or campaign goes on; the caller holds that and the runs."""
+    # By the places of the rows.
+    await tx.execute(
+        "UPDATE app.run SET parked = 'paused' WHERE workspace_id = %s AND ctid = ANY(%s::tid[])",
+        (tx.workspace_id, _joined(places)),
+    )
+
+
+async def move(tx: Tx, cohort: Cohort, position: RunPosition, history: Sequence[StepRecord]) -> int:
+    """Write where the runs stand now and what they did; returns how many were still there.
+
+    `position` and `history` are those of one run that began at revision 0; a `due_at` of None leaves each its own.
+    """
+    # By the places of the rows, which this transaction holds; their history in the same statement.
+    moved: int = await tx.fetch_value(
+        """
+        WITH moved AS (
+            UPDATE app.run SET step = %(step)s, revision = revision + %(revisions)s, phase = %(phase)s,
+                due_at = coalesce(%(due)s, due_at), awaits = %(awaits)s, rounds = %(rounds)s::smallint, attempts = 0,
+                last_error = NULL
+            WHERE workspace_id = %(workspace)s AND ctid = ANY(%(places)s::tid[])
+            RETURNING id, revision - %(revisions)s AS revision
+        ), noted AS (
+            INSERT INTO app.run_step (run_id, revision, workspace_id, at, step, outcome, detail)
+            SELECT m.id, m.revision + line.revision, %(workspace)s, app.now(), line.step, line.outcome, line.detail
+            FROM moved m, unnest(%(line_revisions)s::integer[], %(line_steps)s::integer[], %(line_outcomes)s::text[],
+                                 %(line_details)s::text[]) AS line (revision, step, outcome, detail)
+        )
+        SELECT count(*) FROM moved
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "places": cohort.places,
+            "step": position.step,
+            "revisions": position.revision,
+            "phase": position.phase,
+            "due": position.due_at,
+            "awaits": position.awaits,
+            "rounds": position.rounds,
+            **_lines(history),
+        },
+    )
+    return moved
+
+
+async def end(tx: Tx, cohort: Cohort, ending: Ending, history: Sequence[StepRecord]) -> int:
+    """Move the runs to the ended ones, with what they did; returns how many were still there.
+
+    `ending` and `history` are those of one run that began at revision 0.
+    """
+    # By the places of the rows, which this transaction holds; their history in the same statement.
+    ended: int = await tx.fetch_value(
+        """
+        WITH gone AS (
+            DELETE FROM app.run WHERE workspace_id = %(workspace)s AND ctid = ANY(%(places)s::tid[]) RETURNING *
+        ), noted AS (
+            INSERT INTO app.run_step (run_id, revision, workspace_id, at, step, outcome, detail)
+            SELECT g.id, g.revision + line.revision, %(workspace)s, app.now(), line.step, line.outcome, line.detail
+            FROM gone g, unnest(%(line_revisions)s::integer[], %(line_steps)s::integer[], %(line_outcomes)s::text[],
+                                %(line_details)s::text[]) AS line (revision, step, outcome, detail)
+        ), kept AS (
+            INSERT INTO app.run_ended (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id,
+                                       lead_id, step, depth, outcome, reason, started_at, campaign_id)
+            SELECT id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, lead_id, %(step)s, depth,
+                   %(outcome)s, %(reason)s, started_at, campaign_id
+            FROM gone
+        )
+        SELECT count(*) FROM gone
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "places": cohort.places,
+            "step": ending.step,
+            "outcome": ending.outcome,
+            "reason": ending.reason,
+            **_lines(history),
+        },
+    )
+    return ended
+
+
+def _lines(history: Sequence[StepRecord]) -> dict[str, object]:
+    return {
+        "line_revisions": [record.revision for record in history],
+        "line_steps": [record.step for record in history],
+        "line_outcomes": [record.outcome for record in history],
+        "line_details": [record.detail for record in history],
+    }
+
+
+def _joined(places: Sequence[Column]) -> Column:
+    """Several columns as one."""
+    return "{" + ",".join(column[1:-1] for column in places) + "}"
