@@ -155,7 +155,7 @@ async def enter(tx: Tx, key: VersionKey, reentry_after: timedelta | None, runs: 
             "contacts": [run.contact_id for run in runs],
             "leads": [run.lead_id for run in runs],
             "depths": [run.depth for run in runs],
-            "data": [json.dumps(run.event_data) for run in runs],
+            "data": [json.dumps(run.event_data) if run.event_data else "{}" for run in runs],
         },
     )
     return [row[0] for row in rows]

@@ -4,6 +4,7 @@ A batch is claimed across workspaces and handled a workspace at a time. A row th
 `failed` with its problems and holds nobody up; it can be run again from the source's page once the mapping is mended.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -34,6 +35,9 @@ from switchboard.routing import service as routing
 from switchboard.routing.models import RoutingSubject
 
 MOST_SIGNALS = 500
+SIDE_BY_SIDE = 2
+# Whoever stops the process waits for so many batches at most.
+BATCHES_IN_A_ROW = 4
 MOST_ATTEMPTS = 8
 # A sender's clock may be wrong; a lead from the future would stand on top of every list for ever.
 OLDEST = timedelta(days=3650)
@@ -59,13 +63,34 @@ class RecognitionLoop:
         self._database = database
 
     async def tick(self) -> Tick:
-        """Recognise the oldest due signals."""
+        """Recognise the oldest due signals; of a backlog several batches, side by side."""
+        handled = await self._recognise_batch()
+        if handled < MOST_SIGNALS:
+            return Tick(handled, has_more=False)
+        # Postgres writes one batch while Python reads the other. One that fails leaves the other alone.
+        ended = await asyncio.gather(*(self._recognise_some() for _ in range(SIDE_BY_SIDE)), return_exceptions=True)
+        for end in ended:
+            if isinstance(end, BaseException):
+                raise end
+            handled += end
+        return Tick(handled, has_more=True)
+
+    async def _recognise_some(self) -> int:
+        handled = 0
+        for _ in range(BATCHES_IN_A_ROW):
+            taken = await self._recognise_batch()
+            handled += taken
+            if taken < MOST_SIGNALS:
+                break
+        return handled
+
+    async def _recognise_batch(self) -> int:
         async with self._database.queue_loop() as tx:
             due = await repository.claim_due(tx, MOST_SIGNALS)
             for workspace_id, group in groupby(sorted(due, key=_workspace), key=_workspace):
                 await tx.enter_workspace(workspace_id)
                 await _recognise_loud_and_quiet(tx, list(group))
-        return Tick(len(due), has_more=len(due) == MOST_SIGNALS)
+        return len(due)
 
 
 def _workspace(signal: DueSignal) -> UUID:

@@ -139,7 +139,7 @@ async def insert_outcomes(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
             [each.outcome for each in outcomes],
             [each.contact_id for each in outcomes],
             [each.lead_id for each in outcomes],
-            [json.dumps(each.problems) for each in outcomes],
+            [json.dumps(each.problems) if each.problems else "[]" for each in outcomes],
         ),
     )
 

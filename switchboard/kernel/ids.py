@@ -4,19 +4,19 @@ Twelve bits below the millisecond hold its 4096ths, so ids that one process make
 """
 
 import os
+import random
 import time
 from datetime import UTC, datetime
 from uuid import UUID, SafeUUID
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
-_RANDOM_BITS = (1 << 62) - 1
+_RANDOM_BITS = 62
 _NANOSECONDS = 1_000_000
-# Asking the system for randomness costs more than all the rest of an id, so it is asked for many at once.
-_POOL_BYTES = 4096
-_pool = bytearray()
-# A child process must not go on with the same randomness as its parent.
-os.register_at_fork(after_in_child=_pool.clear)
-_blank, _put = UUID.__new__, object.__setattr__
+# Asking the system for randomness each time would cost more than all the rest of an id. An id is no secret.
+_random = random.Random(os.urandom(32))  # noqa: S311 ids must differ, not be hard to guess
+# A child process must not go on with the same numbers as its parent.
+os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
+_blank, _put, _UNKNOWN = UUID.__new__, object.__setattr__, SafeUUID.unknown
 
 
 def new_id(at: datetime | None = None) -> UUID:
@@ -25,23 +25,14 @@ def new_id(at: datetime | None = None) -> UUID:
     nanoseconds = time.time_ns() if at is None else int(at.timestamp() * 1_000_000) * 1_000
     milliseconds, rest = divmod(nanoseconds, _NANOSECONDS)
     fraction = (rest << 12) // _NANOSECONDS
-    return _make((milliseconds << 80) | (fraction << 64) | _VERSION_AND_VARIANT | (_draw() & _RANDOM_BITS))
-
-
-def _draw() -> int:
-    """Eight random bytes as a number."""
-    if not _pool:
-        _pool.extend(os.urandom(_POOL_BYTES))
-    drawn = int.from_bytes(_pool[-8:], "big")
-    del _pool[-8:]
-    return drawn
+    return _make((milliseconds << 80) | (fraction << 64) | _VERSION_AND_VARIANT | _random.getrandbits(_RANDOM_BITS))
 
 
 def _make(value: int) -> UUID:
     # The checks of UUID's constructor are for other people's numbers.
     made = _blank(UUID)
     _put(made, "int", value)
-    _put(made, "is_safe", SafeUUID.unknown)
+    _put(made, "is_safe", _UNKNOWN)
     return made
 
 

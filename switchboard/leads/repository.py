@@ -97,8 +97,8 @@ def _columns(leads: Sequence[NewLead]) -> dict[str, object]:
         "titles": [lead.title for lead in leads],
         "values": [lead.value_minor for lead in leads],
         "currencies": [lead.currency for lead in leads],
-        "utms": [json.dumps(dict(lead.utm), default=str) for lead in leads],
-        "fields": [json.dumps(dict(lead.fields), default=str) for lead in leads],
+        "utms": [json.dumps(dict(lead.utm), default=str) if lead.utm else "{}" for lead in leads],
+        "fields": [json.dumps(dict(lead.fields), default=str) if lead.fields else "{}" for lead in leads],
         "signals": [lead.signals for lead in leads],
         "created": [lead.created_at for lead in leads],
     }

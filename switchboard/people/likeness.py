@@ -116,12 +116,14 @@ def is_short_for(first: str, second: str) -> bool:
     return a != b and (b in _FULL_NAMES.get(a, ()) or a in _FULL_NAMES.get(b, ()))
 
 
+@lru_cache(maxsize=4_096)
 def name_key(name: str) -> str:
     """Equal for names that sound alike, whatever the order of their words; empty for a name of one word or none."""
     words = full_forms(fold(name))[-1].split()
     return " ".join(sorted(_sound(word) for word in words))[:LONGEST_KEY] if len(words) > 1 else ""
 
 
+@lru_cache(maxsize=4_096)
 def company_key(company: str, name: str) -> str:
     """Equal for people of one company whose initials agree; empty without a company or a name."""
     company, words = fold(company), full_forms(fold(name))[-1].split()

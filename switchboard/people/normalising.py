@@ -89,6 +89,7 @@ def tidy(text: str, *, longest: int = LONGEST_TEXT) -> str:
     return text.strip()[:longest].rstrip()
 
 
+@lru_cache(maxsize=4_096)
 def fold(text: str) -> str:
     """The text as it is compared: lower case, without accents, words of letters and digits with one blank between.
 

@@ -309,7 +309,7 @@ def _row_columns(rows: Sequence[ContactRow]) -> dict[str, object]:
         "zones": [row.time_zone for row in rows],
         "countries": [row.country for row in rows],
         "locales": [row.locale for row in rows],
-        "fields": [json.dumps(row.fields, default=str) for row in rows],
+        "fields": [json.dumps(row.fields, default=str) if row.fields else "{}" for row in rows],
         "name_keys": [name for name, _ in keys],
         "company_keys": [company for _, company in keys],
     }

@@ -1,6 +1,5 @@
 """The statements about assignments and decisions."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -159,13 +158,13 @@ async def _insert_decisions(tx: Tx, rulings: Sequence[Ruling]) -> None:
             "chosen": [ruling.owner_id for ruling in rulings],
             "notes": [ruling.note for ruling in rulings],
             # One document, because an array of texts costs an escape for each of their quotes.
-            "candidates": json.dumps([_candidates_shape(ruling.candidates) for ruling in rulings]),
+            "candidates": msgspec.json.encode([_candidates_shape(ruling.candidates) for ruling in rulings]).decode(),
         },
     )
 
 
-def _candidates_shape(candidates: Sequence[Candidate]) -> list[dict[str, str]]:
-    return [{"id": str(c.user_id), "name": c.name, "code": c.code, "text": c.text} for c in candidates]
+def _candidates_shape(candidates: Sequence[Candidate]) -> list[dict[str, object]]:
+    return [{"id": c.user_id, "name": c.name, "code": c.code, "text": c.text} for c in candidates]
 
 
 async def list_decisions(tx: Tx, subject_id: UUID, limit: int) -> list[Decision]:
