@@ -14,7 +14,7 @@ DEMO_FLAG := $(if $(filter-out 0 no false,$(DEMO)),--demo)
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev up test check check-style check-types check-imports check-migrations check-gates
-.PHONY: bench bench-install chaos crash-points mutations screenshots lock clean
+.PHONY: bench bench-install chaos crash-points model mutations screenshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ chaos: install-dev ## Kill processes by seed under load and count what was lost
 
 crash-points: install-dev ## Break every call of one story in every way, and see that nothing is lost or doubled
 	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) -m crash tests/crash_points $(ARGS)
+
+model: install-dev ## Drive the product and a small model of it side by side through many lives
+	@$(VENV_PYTHON) -m pytest -n 0 -m model tests/model $(ARGS)
 
 mutations: install-dev ## Break every promise on purpose, in copies, and see that its tests turn red
 	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) -m "" tests/mutations $(ARGS)

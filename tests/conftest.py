@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import psycopg
@@ -37,7 +38,7 @@ BEGIN
             EXECUTE format('DELETE FROM %s', name);
         END IF;
     END LOOP;
-    UPDATE app.clock_shift SET shift = '0';
+    UPDATE app.clock_shift SET shift = '0', frozen_at = NULL;
 END
 $$
 """
@@ -81,13 +82,13 @@ def database_name(server: Endpoint) -> str:
     application = _in_database(server.application_url, DATABASE)
     prepare_database(_in_database(server.owner_url, DATABASE), application)
     with psycopg.connect(superuser, autocommit=True) as connection:
-        # The one clock, movable: see `move_clock`.
-        connection.execute("CREATE TABLE app.clock_shift (shift interval NOT NULL)")
+        # The one clock, movable: see `move_clock` and `freeze_clock`.
+        connection.execute("CREATE TABLE app.clock_shift (shift interval NOT NULL, frozen_at timestamptz)")
         connection.execute("INSERT INTO app.clock_shift VALUES ('0')")
         connection.execute("GRANT SELECT ON app.clock_shift TO switchboard_app, switchboard_owner")
         connection.execute(
             "CREATE OR REPLACE FUNCTION app.now() RETURNS timestamptz LANGUAGE sql STABLE"
-            " AS 'SELECT pg_catalog.now() + shift FROM app.clock_shift'"
+            " AS 'SELECT coalesce(frozen_at, pg_catalog.now() + shift) FROM app.clock_shift'"
         )
     return DATABASE
 
@@ -172,6 +173,12 @@ async def move_clock(urls: Urls, shift: str) -> None:
             connection.execute("UPDATE app.clock_shift SET shift = %s::interval", (shift,))
 
     await asyncio.to_thread(move)
+
+
+def freeze_clock(urls: Urls, instant: datetime) -> None:
+    """Let the one clock stand still at an instant, so that moments can be compared exactly."""
+    with psycopg.connect(urls.superuser, autocommit=True) as connection:
+        connection.execute("UPDATE app.clock_shift SET frozen_at = %s", (instant,))
 
 
 @pytest.fixture

@@ -68,15 +68,18 @@ class Scene:
 class Process:
     """One process: an intake, and every loop of the product, ticked one after the other."""
 
-    def __init__(self, scene: Scene, database: Database, loops: list[Loop], client: httpx2.AsyncClient) -> None:
+    def __init__(
+        self, scene: Scene, faults: Faults, database: Database, loops: list[Loop], client: httpx2.AsyncClient
+    ) -> None:
         self._scene = scene
+        self._faults = faults
         self._database = database
         self._loops = loops
         self._client = client
 
     async def live(self) -> None:
         """Tell the whole story; after a fault only as far as the present, since leases must run out first."""
-        if await self.settle():
+        if await self.settle() and not self._faults.struck:
             await asyncio.to_thread(self._scene.move_clock, NEXT_DAY)
             await self.settle()
 
@@ -164,7 +167,7 @@ async def process(
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
             faults.arm()
-            yield Process(scene, database, [*others, outbox], client)
+            yield Process(scene, faults, database, [*others, outbox], client)
     finally:
         with contextlib.suppress(*AWAY):
             await outbox.close()

@@ -1,16 +1,21 @@
 """Telling the story with faults in it, and then without, until nothing is left to do."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import psycopg
 
+from switchboard.kernel.clock import monotonic_seconds
 from tests.crash_points.faults import Fault, Faults, ImpatientConnection, failing_connections, stand_still_until
 from tests.crash_points.story import BEYOND_LEASES, NEXT_DAY, Scene, process
 
 # Leases and pauses run out, the second letter falls due, and what was put off meanwhile comes again.
 HEALING = ("0", BEYOND_LEASES, "15 minutes", NEXT_DAY, "26 hours", "27 hours")
 STORY_SECONDS = 30
+LOOK_AGAIN_SECONDS = 0.01
+# Of a process that is gone, Postgres has yet to notice it: until then its locks hide what is due.
+BUSY = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'switchboard' AND xact_start IS NOT NULL"
 
 
 def begin(scene: Scene) -> None:
@@ -20,6 +25,7 @@ def begin(scene: Scene) -> None:
 
 def suffer(scene: Scene, planned: Sequence[Fault] = ()) -> Faults:
     """One process lives the story with these faults in it; returns what was called and what struck."""
+    _wait_for_backends(scene)
     return asyncio.run(_suffer(scene, Faults(planned)))
 
 
@@ -41,6 +47,7 @@ async def _work_beside(scene: Scene) -> None:
 
 def heal(scene: Scene) -> None:
     """A fresh process does what is left, as the hours pass."""
+    _wait_for_backends(scene)
     asyncio.run(_heal(scene))
 
 
@@ -49,3 +56,11 @@ async def _heal(scene: Scene) -> None:
         for shift in HEALING:
             await asyncio.to_thread(scene.move_clock, shift)
             await healthy.settle()
+
+
+def _wait_for_backends(scene: Scene) -> None:
+    deadline = monotonic_seconds() + STORY_SECONDS
+    with psycopg.connect(scene.superuser_url, autocommit=True) as connection:
+        while (connection.execute(BUSY).fetchone() or (0,))[0]:
+            assert monotonic_seconds() < deadline, "a lost process still holds a transaction open"
+            time.sleep(LOOK_AGAIN_SECONDS)

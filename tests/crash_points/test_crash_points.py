@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from tests.conftest import EMPTY_ALL_TABLES, Urls
 from tests.crash_points import telling
@@ -85,7 +86,8 @@ class Theatre:
 
 @pytest.fixture
 def theatre(urls: Urls, tmp_path: Path) -> Iterator[Theatre]:
-    with nursery() as processes:
+    # Each fault is logged with its traceback, which takes longer to draw than the story to tell.
+    with nursery() as processes, capture_logs():
         yield Theatre(urls, tmp_path, processes)
 
 
