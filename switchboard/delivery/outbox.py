@@ -50,6 +50,7 @@ class OutboxLoop:
         self._breaker = Breaker()
         self._slots = slots
         self._sender = Sender(self._channels, slots, SLOTS_KEPT_FOR_URGENT)
+        self._unwatched: list[Outcome] = []
         self._outcomes: list[Outcome] = []
         self._messages_per_second = 0.0
         self._counted_from = monotonic_seconds()
@@ -97,7 +98,9 @@ class OutboxLoop:
         """Write what has come back. When that fails the outcomes are kept, and written at the next tick."""
         new = self._sender.collect()
         self._measure(len(new))
-        self._outcomes.extend(await self._breaker.watch(self._database, new))
+        self._unwatched.extend(new)
+        self._outcomes.extend(await self._breaker.watch(self._database, self._unwatched))
+        self._unwatched.clear()
         while self._outcomes:
             await complete(self._database, self._outcomes[:MOST_COMPLETED])
             del self._outcomes[:MOST_COMPLETED]

@@ -1,5 +1,6 @@
 """What must be true when the story is over, whatever happened in between."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,10 +66,14 @@ EQUAL = {
 OUTCOMES = {"ann": "stopped", "bob": "finished", "cleo": "finished"}
 
 
-def complaints(scene: Scene) -> list[str]:
-    """Everything that is not as it must be; empty when nothing was lost, doubled or left behind."""
+def complaints(scene: Scene, *, may_repeat: bool) -> list[str]:
+    """Everything that is not as it must be; empty when nothing was lost, doubled or left behind.
+
+    `may_repeat` says that a provider may have been asked twice, because whoever asked first was gone.
+    """
     with psycopg.connect(scene.superuser_url, autocommit=True) as connection:
-        return [*_of_rows(scene, connection), *_of_deliveries(scene)]
+        found = [*_of_rows(scene, connection), *_of_deliveries(scene)]
+    return found if may_repeat else [*found, *_of_repeats(scene)]
 
 
 def _of_rows(scene: Scene, connection: psycopg.Connection[Any]) -> Iterator[str]:
@@ -110,3 +115,8 @@ def _of_deliveries(scene: Scene) -> Iterator[str]:
     for line in lines[ends[0] :] if ends else []:
         if (line.recipient, line.subject) == (scene.address("bob"), SECOND):
             yield "bob got advertising after he had unsubscribed"
+
+
+def _of_repeats(scene: Scene) -> Iterator[str]:
+    counts = Counter(line.header_id for line in scene.ledger.read() if line.what == "mail")
+    yield from (f"{header_id} went out {count} times" for header_id, count in counts.items() if count > 1)

@@ -16,7 +16,6 @@ import psycopg
 
 from switchboard.delivery.letters import Letterhead
 from switchboard.delivery.outbox import OutboxLoop
-from switchboard.delivery.queueing import OUTBOX
 from switchboard.delivery.unsubscribing import UnsubscribeLink, unsubscribe
 from switchboard.entrypoints.assembly import build_hub, build_loops, load_letter_facts
 from switchboard.inbox.listener import QUEUE as MAIL
@@ -160,7 +159,7 @@ async def process(
     await database.open()
     channel = FailingChannel(LedgerChannel(scene.ledger), faults)
     outbox = OutboxLoop(database, {"email": channel}, LETTERHEAD, load_letter_facts)
-    others = [loop for loop in build_loops(SETTINGS, database) if loop.name not in {OUTBOX, MAIL}]
+    others = [one for one in build_loops(SETTINGS, database) if not isinstance(one, OutboxLoop) and one.name != MAIL]
     batcher = Batcher(database, most_waiting=100)
     batcher.start()
     transport = httpx2.ASGITransport(app=IntakeApp(Doors(database), batcher))

@@ -13,7 +13,8 @@ import psycopg
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller, system_caller
 from switchboard.delivery.channels.base import Envelope, SendError, Sent
-from switchboard.delivery.outbox import OutboxLoop, ReaperLoop
+from switchboard.delivery.outbox import OutboxLoop
+from switchboard.delivery.reaping import ReaperLoop
 from switchboard.entrypoints.assembly import build_hub
 from switchboard.flows import service as flows
 from switchboard.kernel.db import Database, Tx
