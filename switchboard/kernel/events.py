@@ -8,11 +8,13 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
+from switchboard.kernel.columns import Column
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import new_id
 
@@ -56,37 +58,70 @@ class Event(msgspec.Struct, frozen=True):
 
 
 Subscriber = Callable[[Tx, Sequence[Event]], Awaitable[None]]
+AlikeSubscriber = Callable[[Tx, str, Column], Awaitable[None]]
+"""Is told the kind of events that were written alike, and the ids of their contacts, null for those without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Who is told of a kind, and how."""
+
+    subscriber: Subscriber
+    naming: str | None
+    alike: AlikeSubscriber | None
+
+    def hears(self, data: Mapping[str, object]) -> bool:
+        """Whether events with such data are for this one."""
+        return self.naming is None or self.naming in data
 
 
 class Hub:
     """Who is told of which kinds, wired once when a process is put together."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[str, list[tuple[Subscriber, str | None]]] = defaultdict(list)
+        self._subscriptions: dict[str, list[Subscription]] = defaultdict(list)
 
-    def subscribe(self, kinds: Sequence[str], subscriber: Subscriber, *, naming: str | None = None) -> None:
+    def subscribe(
+        self,
+        kinds: Sequence[str],
+        subscriber: Subscriber,
+        *,
+        naming: str | None = None,
+        alike: AlikeSubscriber | None = None,
+    ) -> None:
         """Call `subscriber` with the events of these kinds, in the transaction that appends them.
 
         With `naming` it hears only those whose data has something by that name: what goes unheard may be written
-        without an object for each event.
+        without an object for each event. Where events are written so, `alike` is called instead, if it is given.
         """
         for kind in kinds:
-            self._subscribers[kind].append((subscriber, naming))
+            self._subscriptions[kind].append(Subscription(subscriber, naming, alike))
 
     def is_heard(self, kind: str, data: Mapping[str, object]) -> bool:
-        """Whether anybody is told of events of this kind with such data."""
-        return any(naming is None or naming in data for _, naming in self._subscribers.get(kind, ()))
+        """Whether anybody must be told of events of this kind with such data one by one."""
+        return any(each.alike is None and each.hears(data) for each in self._subscriptions.get(kind, ()))
 
     async def deliver(self, tx: Tx, events: Sequence[Event]) -> None:
         """Tell each subscriber once, of all its events, in the order of subscription."""
         told: dict[Subscriber, list[Event]] = {}
         for event in events:
-            for subscriber, naming in self._subscribers.get(event.kind, ()):
-                if naming is not None and naming not in event.data:
-                    continue
-                told.setdefault(subscriber, []).append(event)
+            for each in self._subscriptions.get(event.kind, ()):
+                if each.hears(event.data):
+                    told.setdefault(each.subscriber, []).append(event)
         for subscriber, relevant in told.items():
             await subscriber(tx, relevant)
+
+    async def deliver_alike(self, tx: Tx, kind: str, data: Mapping[str, object], contact_ids: Column) -> None:
+        """Tell those who want no more of events written alike than whom they are about."""
+        for each in self._subscriptions.get(kind, ()):
+            if each.alike is not None and each.hears(data):
+                await each.alike(tx, kind, contact_ids)
+
+    async def deliver_one_by_one(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Tell the others of events written alike."""
+        for subscription in self._subscriptions.get(events[0].kind, ()) if events else ():
+            if subscription.alike is None and subscription.hears(events[0].data):
+                await subscription.subscriber(tx, events)
 
 
 # Writes a batch of events; the primary key (id, at) and two partial indexes are touched.

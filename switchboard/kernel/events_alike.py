@@ -62,8 +62,9 @@ async def append_alike(tx: Tx, told: AlikeEvents) -> None:
         },
     )
     await notify_live(tx, {told.kind.partition(".")[0]})
+    await tx.hub.deliver_alike(tx, told.kind, told.data, told.contact_ids)
     if tx.hub.is_heard(told.kind, told.data):
-        await tx.hub.deliver(tx, as_events(told))
+        await tx.hub.deliver_one_by_one(tx, as_events(told))
 
 
 def as_events(told: AlikeEvents) -> list[Event]:

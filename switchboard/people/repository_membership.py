@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from switchboard.kernel.columns import Column
 from switchboard.kernel.db import Tx
 from switchboard.people.repository_conditions import Predicate
 from switchboard.people.segment_models import Dirty, Kept
@@ -30,25 +31,38 @@ SELECT contact_id, true FROM come UNION ALL SELECT contact_id, false FROM gone
 """
 
 
+# Notes contacts with the noun of what happened to them. The workspace's few segments by the partial index
+# segment_reading; one row each where there is one that reads the noun, none where there is not.
+_MARK = """
+INSERT INTO app.segment_dirty (workspace_id, contact_id, noun, is_backfill)
+SELECT %(workspace)s, contact_id, noun, %(is_backfill)s FROM {touched}
+WHERE contact_id IS NOT NULL AND noun = ANY (ARRAY(
+    SELECT unnest(s.reads) FROM app.segment s
+    WHERE s.workspace_id = %(workspace)s AND s.condition IS NOT NULL AND s.archived_at IS NULL
+))
+"""
+
+
 async def mark_dirty(tx: Tx, touched: Collection[tuple[UUID, str]]) -> int:
     """Note contacts with the noun of what happened to them, as far as a segment reads it; says how many were noted."""
-    # The workspace's few segments by the partial index segment_reading; one row each where there is one that reads it.
+    # What it answers stands above _MARK.
     return await tx.execute(
-        """
-        INSERT INTO app.segment_dirty (workspace_id, contact_id, noun, is_backfill)
-        SELECT %(workspace)s, new.contact_id, new.noun, %(is_backfill)s
-        FROM unnest(%(contacts)s::uuid[], %(nouns)s::text[]) AS new (contact_id, noun)
-        WHERE new.noun = ANY (ARRAY(
-            SELECT unnest(s.reads) FROM app.segment s
-            WHERE s.workspace_id = %(workspace)s AND s.condition IS NOT NULL AND s.archived_at IS NULL
-        ))
-        """,
+        _MARK.format(touched="unnest(%(contacts)s::uuid[], %(nouns)s::text[]) AS new (contact_id, noun)"),
         {
             "workspace": tx.workspace_id,
+            "is_backfill": tx.is_backfill,
             "contacts": [contact_id for contact_id, _ in touched],
             "nouns": [noun for _, noun in touched],
-            "is_backfill": tx.is_backfill,
         },
+    )
+
+
+async def mark_all_dirty(tx: Tx, contact_ids: Column, noun: str) -> int:
+    """The same for many to whom the same happened, whose ids come as a column."""
+    # What it answers stands above _MARK.
+    return await tx.execute(
+        _MARK.format(touched="(SELECT unnest(%(contacts)s::uuid[]) AS contact_id, %(noun)s::text AS noun) new"),
+        {"workspace": tx.workspace_id, "is_backfill": tx.is_backfill, "contacts": contact_ids, "noun": noun},
     )
 
 

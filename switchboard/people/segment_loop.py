@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
+from switchboard.kernel.columns import Column
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.events import SYSTEM, Event
@@ -37,6 +38,12 @@ async def hear(tx: Tx, told: Sequence[Event]) -> None:
     # Who was merged away belongs nowhere any more, and no event is about them.
     touched |= {(lost, event.topic) for event in told if (lost := event.find_id("lost_id")) is not None}
     if touched and await repository.mark_dirty(tx, touched):
+        await wake(tx, QUEUE)
+
+
+async def hear_alike(tx: Tx, kind: str, contact_ids: Column) -> None:
+    """The same of events of one kind, whose contacts nobody has taken apart."""
+    if await repository.mark_all_dirty(tx, contact_ids, kind.partition(".")[0]):
         await wake(tx, QUEUE)
 
 

@@ -8,7 +8,7 @@ from switchboard.kernel.jobs import JobHandler
 from switchboard.kernel.queues import Loop
 from switchboard.people import segment_passes, suggesting
 from switchboard.people.repository_vocabulary import CONTACT_COLUMNS, EVENT_KINDS, OWN_WORDS
-from switchboard.people.segment_loop import SegmentLoop, hear
+from switchboard.people.segment_loop import SegmentLoop, hear, hear_alike
 from switchboard.people.segment_vocabulary import Relation, Vocabulary
 
 # These change what the leads of many contacts say, and name none of them.
@@ -17,7 +17,7 @@ OF_MANY = ("source.renamed", "stage.changed")
 
 def subscribe(hub: Hub) -> None:
     """Hear the events about contacts, and those about many at once."""
-    hub.subscribe(sorted(EVENT_KINDS), hear)
+    hub.subscribe(sorted(EVENT_KINDS), hear, alike=hear_alike)
     hub.subscribe(OF_MANY, segment_passes.hear_of_many)
 
 
