@@ -43,6 +43,13 @@ async def access_template(tx: Tx, caller: Caller, template_id: UUID) -> Letter:
     return found
 
 
+async def find_template_by_name(tx: Tx, caller: Caller, name: str) -> Letter | None:
+    """The template in use with that name."""
+    caller.require("viewer")
+    found = (await repository.find_by_names(tx, [name])).get(name)
+    return await repository.find_template(tx, found[0]) if found else None
+
+
 async def list_versions(tx: Tx, template_id: UUID) -> list[LetterVersion]:
     """A template's texts, newest first."""
     return await repository.list_versions(tx, template_id, MOST_VERSIONS_SHOWN)
@@ -126,12 +133,18 @@ async def find_preview_contact(tx: Tx, caller: Caller, text: str) -> Contact | N
     return found.get(contact_id) if contact_id else None
 
 
-async def send_test(tx: Tx, caller: Caller, template: Template, contact: Contact | None) -> str:
-    """Queue the letter to the caller's own address and return it; raises TemplateError, InvalidError."""
+async def send_test(
+    tx: Tx, caller: Caller, template: Template, contact: Contact | None, *, user_id: UUID | None = None
+) -> str:
+    """Queue the letter to a member's address, the caller's own by default, and return the address.
+
+    Raises TemplateError, InvalidError.
+    """
     caller.require("agent")
-    own = next((member for member in await list_members(tx) if member.user_id == caller.user_id), None)
+    wanted = user_id or caller.user_id
+    own = next((member for member in await list_members(tx) if member.user_id == wanted), None)
     if own is None:
-        raise InvalidError("Only a member who is signed in can be sent a test.")
+        raise InvalidError("Only a member of this workspace can be sent a test.")
     letter = await preview(tx, caller, template, contact)
     draft = Draft(
         purpose="page",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from switchboard.accounts.models import Member, Workspace
@@ -51,6 +52,14 @@ async def queue_messages(tx: Tx, drafts: Sequence[Draft]) -> list[UUID]:
     return [
         _id_of(row) if row["id"] in added else _known_id(draft, known) for draft, row in zip(drafts, rows, strict=True)
     ]
+
+
+async def make_messages(tx: Tx, drafts: Sequence[Draft]) -> list[Message]:
+    """The messages that these drafts would become, in their order; nothing is written."""
+    around = await _load_surroundings(tx, drafts)
+    unsent = {"stop_reason": None, "sent_anyway_by": None, "created_at": await tx.now(), "sent_at": None}
+    rows: list[dict[str, Any]] = [{**_make_row(draft, around), **unsent} for draft in drafts]
+    return [Message(**row) for row in rows]
 
 
 async def drop_queued(tx: Tx, run_ids: Sequence[UUID], reason: str) -> list[UUID]:

@@ -13,7 +13,7 @@ class RecipientHolder:
     name = "lines in campaigns"
 
     async def move(self, tx: Tx, from_id: UUID, to_id: UUID) -> list[UUID]:
-        """Give one contact's lines to another; returns the campaigns'.
+        """Give one contact's lines to another; returns the ids of the campaigns they are in.
 
         Where both are in one campaign, the lost one's line stays and rests, as their run does.
         """
@@ -22,4 +22,3 @@ class RecipientHolder:
     async def move_back(self, tx: Tx, row_ids: Sequence[UUID], to_id: UUID) -> None:
         """Give the lines in these campaigns back, and let those wait again that rested."""
         await repository_recipients.move_back_contact(tx, row_ids, to_id)
-        await repository_recipients.wake_merged(tx, to_id)

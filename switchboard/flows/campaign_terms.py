@@ -23,9 +23,10 @@ ONE_DAY = timedelta(days=1)
 MOST_DAYS = 7
 
 
-async def load_terms(tx: Tx, campaign: Campaign, shelf: VersionShelf, places: Sequence[Place] = ()) -> Terms:
+async def load_terms(
+    tx: Tx, campaign: Campaign, shelf: VersionShelf, places: Sequence[Place], variants: Sequence[Variant]
+) -> Terms:
     """The terms of a campaign as it stands; `places` are those whose local hour is asked for."""
-    variants = await repository_campaigns.list_variants(tx, campaign.id)
     keys = [(one.flow_id, one.flow_version) for one in variants if one.flow_version is not None]
     versions = await shelf.load(tx, keys)
     return Terms(

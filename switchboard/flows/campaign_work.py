@@ -67,13 +67,16 @@ class CampaignWork:
         places = []
         if campaign.start_kind == "local_hour":
             places = await repository_audience.list_places(tx, campaign, campaign.cursor, self._limit)
-        terms = await load_terms(tx, campaign, self._shelf, places)
+        variants = await repository_campaigns.list_variants(tx, campaign.id)
+        terms = await load_terms(tx, campaign, self._shelf, places, variants)
         done = await repository_audience.take_in(tx, campaign, terms, self._limit)
         await _note_slice(tx, campaign, done.spread)
         is_last = done.looked_at < self._limit
         await repository_campaigns.move_cursor(tx, campaign.id, done.cursor or campaign.cursor, is_taken_in=is_last)
         if is_last:
-            await _end_start(tx, campaign)
+            await repository_campaigns.set_state(tx, campaign.id, "running", was=["starting"])
+            if has_rest(campaign, variants):
+                await repository_campaigns.set_winner_due(tx, campaign.id)
         if done.begun:
             await wake(tx, QUEUE)
             await events.notify_live(tx, {"campaign"})
@@ -84,12 +87,6 @@ async def _note_slice(tx: Tx, campaign: Campaign, added: Mapping[str, int]) -> N
     for moment, recipients in added.items():
         spread[moment] = spread.get(moment, 0) + recipients
     await repository_campaigns.set_spread(tx, campaign.id, campaign.spread_from, spread)
-
-
-async def _end_start(tx: Tx, campaign: Campaign) -> None:
-    await repository_campaigns.set_state(tx, campaign.id, "running", was=["starting"])
-    if has_rest(campaign, await repository_campaigns.list_variants(tx, campaign.id)):
-        await repository_campaigns.set_winner_due(tx, campaign.id)
 
 
 async def _start_when_due(tx: Tx, campaign: Campaign) -> timedelta | None:

@@ -344,9 +344,9 @@ async def has_under_way(tx: Tx, campaign_id: UUID) -> bool:
 
 
 async def move_contact(tx: Tx, from_id: UUID, to_id: UUID) -> list[UUID]:
-    """Give a contact's lines to another, where that one has none in the campaign; returns the campaigns' ids.
+    """Give a contact's lines to another; returns the ids of the campaigns they are in.
 
-    Where both have a line, the first one's run rests (see the merging of runs), and its line says so.
+    Where both have a line, the first one's stays: their run rests (see the merging of runs), and the line says so.
     """
     # The workspace's campaigns by the prefix of campaign_list, each contact's line by primary key.
     rows = await tx.fetch_tuples(
@@ -358,13 +358,13 @@ async def move_contact(tx: Tx, from_id: UUID, to_id: UUID) -> list[UUID]:
             ) AS has_twin
             FROM app.campaign c JOIN app.campaign_recipient l ON l.campaign_id = c.id AND l.contact_id = %(from)s
             WHERE c.workspace_id = %(workspace)s ORDER BY l.campaign_id FOR UPDATE OF l
-        ), resting AS (
-            UPDATE app.campaign_recipient l SET reason = 'merged' FROM line
-            WHERE line.has_twin AND l.campaign_id = line.campaign_id AND l.contact_id = %(from)s AND l.state = 'waiting'
+        ), moved AS (
+            UPDATE app.campaign_recipient l SET
+                contact_id = CASE WHEN line.has_twin THEN l.contact_id ELSE %(to)s END,
+                reason = CASE WHEN line.has_twin AND l.state = 'waiting' THEN 'merged' ELSE l.reason END
+            FROM line WHERE l.campaign_id = line.campaign_id AND l.contact_id = %(from)s
         )
-        UPDATE app.campaign_recipient l SET contact_id = %(to)s FROM line
-        WHERE NOT line.has_twin AND l.campaign_id = line.campaign_id AND l.contact_id = %(from)s
-        RETURNING l.campaign_id
+        SELECT campaign_id FROM line ORDER BY campaign_id
         """,
         {"workspace": tx.workspace_id, "from": from_id, "to": to_id},
     )
@@ -372,24 +372,23 @@ async def move_contact(tx: Tx, from_id: UUID, to_id: UUID) -> list[UUID]:
 
 
 async def move_back_contact(tx: Tx, campaign_ids: Sequence[UUID], to_id: UUID) -> None:
-    """Give the lines in these campaigns back to a contact that is still merged into another."""
+    """Give the lines in these campaigns back to a contact that is still merged, and let its own wait again."""
     # By primary key.
     await tx.execute(
         """
         UPDATE app.campaign_recipient l SET contact_id = lost.id FROM app.contact lost
-        WHERE lost.id = %s AND l.workspace_id = %s AND l.campaign_id = ANY(%s) AND l.contact_id = lost.merged_into
+        WHERE lost.id = %(to)s AND l.workspace_id = %(workspace)s AND l.campaign_id = ANY(%(campaigns)s)
+          AND l.contact_id = lost.merged_into AND NOT EXISTS (
+            SELECT FROM app.campaign_recipient own WHERE own.campaign_id = l.campaign_id AND own.contact_id = lost.id
+          )
         """,
-        (to_id, tx.workspace_id, list(campaign_ids)),
+        {"to": to_id, "workspace": tx.workspace_id, "campaigns": list(campaign_ids)},
     )
-
-
-async def wake_merged(tx: Tx, contact_id: UUID) -> None:
-    """Let a contact's lines wait again that rested because the contact was merged away."""
-    # The workspace's campaigns by the prefix of campaign_list, the contact's lines by primary key.
+    # By primary key.
     await tx.execute(
         """
-        UPDATE app.campaign_recipient l SET reason = NULL FROM app.campaign c
-        WHERE c.workspace_id = %s AND l.campaign_id = c.id AND l.contact_id = %s AND l.reason = 'merged'
+        UPDATE app.campaign_recipient SET reason = NULL
+        WHERE workspace_id = %s AND campaign_id = ANY(%s) AND contact_id = %s AND reason = 'merged'
         """,
-        (tx.workspace_id, contact_id),
+        (tx.workspace_id, list(campaign_ids), to_id),
     )
