@@ -17,7 +17,7 @@ FIRST_BREAK = timedelta(seconds=5)
 LONGEST_BREAK = timedelta(seconds=60)
 # So many failures in a row may be bad luck with single messages; these refusals never are.
 FAILURES_IN_A_ROW = 5
-REFUSES_US = frozenset({"connect_failed", "530", "534", "535", "538"})
+REFUSES_US = frozenset({"connect_failed", "address_private", "401", "403", "530", "534", "535", "538"})
 
 
 @dataclass(slots=True)

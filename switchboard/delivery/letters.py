@@ -152,6 +152,9 @@ def write(content: Content) -> Written:
         sender=envelope_address(content.sender.email),
         recipient=envelope_address(message.address),
         raw=compose_email(email),
+        subject=texts.subject,
+        text=texts.text,
+        html=texts.html or None,
     )
     return Written(envelope, texts.subject, texts.text, texts.html or None)
 

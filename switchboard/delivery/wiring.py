@@ -13,5 +13,6 @@ from switchboard.kernel.settings import Settings
 def build_loops(settings: Settings, database: Database, load_lead_facts: LoadLeadFacts) -> list[Loop]:
     """The outbox and its reaper; raises ConfigurationError when links cannot be signed."""
     letterhead = Letterhead.of(settings)
-    outbox = OutboxLoop(database, build_channels(settings, database), letterhead, load_lead_facts)
+    channels = build_channels(settings, database)
+    outbox = OutboxLoop(database, channels, letterhead, load_lead_facts, slots=settings.email_connections)
     return [outbox, ReaperLoop(database)]

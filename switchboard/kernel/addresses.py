@@ -12,6 +12,8 @@ from phonenumbers import PhoneMetadata
 LONGEST_PHONE_TEXT = 60
 FEWEST_INTERNATIONAL_DIGITS = 8
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
 # Machines on a private network and test set-ups use these; whether mail reaches them is not for us to say.
 _ALLOWED_SPECIAL_DOMAINS = ("localhost", "local", "test")
 # What nearly everybody writes. The libraries say the same of it, and take many times as long to say so.
@@ -148,3 +150,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_public_ip(text: str) -> bool:
+    """Whether an IP address is one of the public internet; those that carry another address within count as that."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        if inner is not None:
+            return is_public_ip(str(inner))
+    return address.is_global and not address.is_multicast

@@ -50,8 +50,37 @@ class Settings(BaseModel):
     database_connections: int = Field(
         default=10, alias="DATABASE_CONNECTIONS", ge=2, le=200, description="Most connections of one process."
     )
-    email_provider: Literal["mailbox", "smtp"] = Field(
-        default="mailbox", alias="EMAIL_PROVIDER", description="Where mail goes: the local mailbox, or an SMTP server."
+    email_provider: Literal["mailbox", "smtp", "webhook"] = Field(
+        default="mailbox",
+        alias="EMAIL_PROVIDER",
+        description="Where mail goes: the local mailbox, an SMTP server, or a sending API of your own.",
+    )
+    email_connections: int = Field(
+        default=10,
+        alias="EMAIL_CONNECTIONS",
+        ge=3,
+        le=100,
+        description="Most connections of one process to the mail server or sending API.",
+    )
+    email_rate_per_minute: int = Field(
+        default=0,
+        alias="EMAIL_RATE_PER_MINUTE",
+        ge=0,
+        le=10_000_000,
+        description="Most mails a minute, all processes together; 0 for no limit.",
+    )
+    email_webhook_url: str = Field(
+        default="", alias="EMAIL_WEBHOOK_URL", description="Where the sending API takes messages."
+    )
+    email_webhook_secret: SecretStr | None = Field(
+        default=None,
+        alias="EMAIL_WEBHOOK_SECRET",
+        description="Signs what is posted there; whsec_ and base64, or 24 letters or more.",
+    )
+    email_webhook_private: bool = Field(
+        default=False,
+        alias="EMAIL_WEBHOOK_PRIVATE",
+        description="Whether the sending API may lie on this machine or a private network.",
     )
     smtp_host: str = Field(default="", alias="SMTP_HOST", description="SMTP server for outgoing mail.")
     smtp_port: Port = Field(default=587, alias="SMTP_PORT", description="Port of the SMTP server.")
@@ -196,6 +225,8 @@ def _missing_together(settings: Settings) -> list[Problem]:
     problems = []
     if settings.email_provider == "smtp" and not settings.smtp_host:
         problems.append(Problem("SMTP_HOST", "missing: EMAIL_PROVIDER=smtp needs the name of the SMTP server"))
+    if settings.email_provider == "webhook":
+        problems += _missing_of_webhook(settings)
     if settings.smtp_user and settings.smtp_password is None:
         problems.append(Problem("SMTP_PASSWORD", "missing: SMTP_USER is set, so its password is needed"))
     if (settings.smtp_in_certificate is None) != (settings.smtp_in_key is None):
@@ -205,6 +236,15 @@ def _missing_together(settings: Settings) -> list[Problem]:
         problems.append(
             Problem("DATABASE_URL", "missing: DATABASE_OWNER_URL is set, so the application's role is needed")
         )
+    return problems
+
+
+def _missing_of_webhook(settings: Settings) -> list[Problem]:
+    problems = []
+    if not settings.email_webhook_url:
+        problems.append(Problem("EMAIL_WEBHOOK_URL", "missing: EMAIL_PROVIDER=webhook needs the address to post to"))
+    if settings.email_webhook_secret is None:
+        problems.append(Problem("EMAIL_WEBHOOK_SECRET", "missing: EMAIL_PROVIDER=webhook needs a secret to sign with"))
     return problems
 
 

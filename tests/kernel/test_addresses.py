@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from switchboard.kernel import addresses
-from switchboard.kernel.addresses import Rejected, parse_email, parse_phone
+from switchboard.kernel.addresses import Rejected, is_public_ip, parse_email, parse_phone
 
 _LABELS = st.text("ab9-", min_size=1, max_size=66) | st.sampled_from(["xn", "example", "mail", "co"])
 _ENDINGS = st.sampled_from(["com", "example", "test", "local", "invalid", "arpa", "onion", "x", "c0", "museum"])
@@ -83,3 +83,29 @@ def test_plain_numbers_of_every_country_are_what_the_library_says(region: str) -
 @pytest.mark.parametrize("text", ["ada@x.example", "Ada.Lovelace+news@mail.co.uk", " ann-marie@a1-b2.example "])
 def test_ordinary_addresses_are_plain(text: str) -> None:
     assert addresses._find_plain_email(text) == text.strip().lower()
+
+
+@pytest.mark.parametrize(
+    ("address", "is_public"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:8.8.8.8", True),
+        ("64:ff9b::10.0.0.1", False),
+        ("64:ff9b::8.8.8.8", True),
+        ("2002:7f00:1::", False),
+        ("no address", False),
+    ],
+)
+def test_public_addresses_are_told_from_private_ones(address: str, is_public: bool) -> None:
+    assert is_public_ip(address) is is_public

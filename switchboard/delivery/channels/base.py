@@ -14,13 +14,16 @@ class Envelope:
 
     `key` is made from the message's row and is the same at every attempt: providers that know idempotency
     keys get it. `sender` is where bounces go, empty for mail that must never bounce. `raw` are the bytes of
-    the mail, CRLF at line ends.
+    the mail, CRLF at line ends; the texts are what it was written from, for providers that write mail themselves.
     """
 
     key: str
     sender: str
     recipient: str
     raw: bytes
+    subject: str = ""
+    text: str = ""
+    html: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,20 +12,32 @@ from switchboard.delivery.channels.console import ConsoleChannel
 from switchboard.delivery.channels.mailbox.transport import MailboxChannel
 from switchboard.delivery.channels.recording import RecordingChannel
 from switchboard.delivery.channels.smtp.transport import SmtpChannel
+from switchboard.delivery.channels.webhook.transport import WebhookChannel
+from tests.delivery.channels.conftest import StartApi
 from tests.delivery.conftest import StartServer
 
 Arrived = Callable[[], list[tuple[str, bytes]]]
-MakeChannel = Callable[[StartServer], Awaitable[tuple[Channel, Arrived]]]
 
 
-async def make_smtp(start_server: StartServer) -> tuple[Channel, Arrived]:
-    server = await start_server()
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """What channels may be made against."""
+
+    start_server: StartServer
+    start_api: StartApi
+
+
+MakeChannel = Callable[[Providers], Awaitable[tuple[Channel, Arrived]]]
+
+
+async def make_smtp(providers: Providers) -> tuple[Channel, Arrived]:
+    server = await providers.start_server()
     return SmtpChannel(server.settings()), lambda: [
         (one.rcpt_tos[0], one.content) for one in server.mails if isinstance(one.content, bytes)
     ]
 
 
-async def make_mailbox(_start_server: StartServer) -> tuple[Channel, Arrived]:
+async def make_mailbox(_providers: Providers) -> tuple[Channel, Arrived]:
     kept: list[tuple[str, bytes]] = []
 
     async def store(envelope: Envelope) -> str:
@@ -34,12 +47,12 @@ async def make_mailbox(_start_server: StartServer) -> tuple[Channel, Arrived]:
     return MailboxChannel(store), lambda: kept
 
 
-async def make_recording(_start_server: StartServer) -> tuple[Channel, Arrived]:
+async def make_recording(_providers: Providers) -> tuple[Channel, Arrived]:
     channel = RecordingChannel()
     return channel, lambda: [(one.recipient, one.raw) for one in channel.envelopes]
 
 
-async def make_console(_start_server: StartServer) -> tuple[Channel, Arrived]:
+async def make_console(_providers: Providers) -> tuple[Channel, Arrived]:
     stream = io.StringIO()
 
     def arrived() -> list[tuple[str, bytes]]:
@@ -50,15 +63,29 @@ async def make_console(_start_server: StartServer) -> tuple[Channel, Arrived]:
     return ConsoleChannel(stream), arrived
 
 
-@pytest.fixture(params=[make_smtp, make_mailbox, make_recording, make_console])
-async def made(request: pytest.FixtureRequest, start_server: StartServer) -> tuple[Channel, Arrived]:
+async def make_webhook(providers: Providers) -> tuple[Channel, Arrived]:
+    api = await providers.start_api()
+
+    def arrived() -> list[tuple[str, bytes]]:
+        # JSON holds the text that the mail was written from; its own bytes stay here.
+        texts = [(one.body["to"], one.body["text"]) for one in api.requests]
+        return [(to, f"Subject: {text.split()[1]}\r\n\r\n.{text}\r\n".encode()) for to, text in texts]
+
+    return WebhookChannel(api.settings()), arrived
+
+
+@pytest.fixture(params=[make_smtp, make_mailbox, make_recording, make_console, make_webhook])
+async def made(
+    request: pytest.FixtureRequest, start_server: StartServer, start_api: StartApi
+) -> tuple[Channel, Arrived]:
     make: MakeChannel = request.param
-    return await make(start_server)
+    return await make(Providers(start_server, start_api))
 
 
 def mail(number: int) -> Envelope:
-    raw = f"Subject: {number}\r\n\r\n.Hello {number}\r\n".encode()
-    return Envelope(f"key-{number}", "bounce@example.org", f"p{number}@example.com", raw)
+    text = f"Hello {number}"
+    raw = f"Subject: {number}\r\n\r\n.{text}\r\n".encode()
+    return Envelope(f"key-{number}", "bounce@example.org", f"p{number}@example.com", raw, str(number), text)
 
 
 async def test_mails_sent_at_once_all_arrive_whole(made: tuple[Channel, Arrived]) -> None:
@@ -81,7 +108,7 @@ async def test_a_closed_channel_takes_nothing_and_says_so(made: tuple[Channel, A
 
 
 async def test_a_channel_has_a_name_of_its_own(made: tuple[Channel, Arrived]) -> None:
-    assert made[0].name in {"smtp", "mailbox", "recording", "console"}
+    assert made[0].name in {"smtp", "mailbox", "recording", "console", "webhook"}
     await made[0].close()
 
 

@@ -44,7 +44,7 @@ class SmtpSettings(BaseModel):
         description="This machine's public name; empty takes the name it gives itself.",
     )
     connections: int = Field(
-        4, title="Connections", ge=1, le=50, description="How many may be open at once; providers often cap it."
+        4, title="Connections", ge=1, le=100, description="How many may be open at once; providers often cap it."
     )
     messages_per_connection: int = Field(
         100, title="Messages a connection", ge=1, le=10_000, description="After so many a new one is opened."
