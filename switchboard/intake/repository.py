@@ -89,20 +89,17 @@ async def claim_due(tx: Tx, most: int) -> list[DueSignal]:
 
 async def load_signals(tx: Tx, due: Sequence[DueSignal]) -> list[StoredSignal]:
     """The payloads of claimed signals, decoded, in no order."""
-    # By the primary key of signal, each in its month's partition.
+    # By the primary key of signal, each in its month's partition. OFFSET 0 keeps it so: many rows of a file came at the
+    # same instant, of which Postgres knows nothing yet, and it would read the whole month.
     return await tx.fetch_all(
         StoredSignal,
         """
-        SELECT s.id, s.source_id, s.received_at, s.payload, s.import_id, s.import_row FROM app.signal s
-        JOIN unnest(%s::uuid[], %s::timestamptz[]) AS wanted (id, received_at) USING (id, received_at)
-        WHERE s.received_at BETWEEN %s AND %s
+        SELECT s.* FROM unnest(%s::uuid[], %s::timestamptz[]) AS wanted (id, received_at) CROSS JOIN LATERAL (
+            SELECT id, source_id, received_at, payload, import_id, import_row FROM app.signal
+            WHERE id = wanted.id AND received_at = wanted.received_at OFFSET 0
+        ) AS s
         """,
-        (
-            [signal.signal_id for signal in due],
-            [signal.received_at for signal in due],
-            min(signal.received_at for signal in due),
-            max(signal.received_at for signal in due),
-        ),
+        ([signal.signal_id for signal in due], [signal.received_at for signal in due]),
     )
 
 
