@@ -14,11 +14,12 @@ from uuid import UUID
 
 import structlog
 
-from switchboard.delivery import letters, repository, repository_holds, repository_outbox
+from switchboard.delivery import letters, pacing, repository, repository_holds, repository_outbox
 from switchboard.delivery.gate import Verdict, decide
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.letters import Letterhead, Outgoing
 from switchboard.delivery.models import LANES, LoadLeadFacts, Message
+from switchboard.delivery.pacing import Paces, Room
 from switchboard.delivery.queueing import drop_stopped, message_event
 from switchboard.delivery.repository_outbox import Due
 from switchboard.kernel import events
@@ -27,6 +28,7 @@ from switchboard.kernel.queues import backoff
 
 LEASE = timedelta(seconds=60)
 MOST_ATTEMPTS = 10
+NO_PACES: Paces = {}
 # How long the others wait for the outcome of the message that tries a channel after its break.
 TRIAL = timedelta(seconds=30)
 
@@ -34,14 +36,6 @@ _STATE_OF_ACTION = {"hold": "held", "drop": "dropped"}
 _EVENT_OF_ACTION = {"hold": "message.held", "drop": "message.dropped", "defer": "message.deferred"}
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How many messages may be taken now: `slots` in all, at most `slots_for_flows` of them from the patient lanes."""
-
-    slots: int
-    slots_for_flows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +57,11 @@ class Claimer:
         load_lead_facts: LoadLeadFacts,
         *,
         lanes: Collection[int] = LANES,
+        paces: Paces = NO_PACES,
     ) -> None:
         self._database = database
         self._lanes = tuple(lanes)
+        self._paces = paces
         self._letterhead = letterhead
         self._load_lead_facts = load_lead_facts
 
@@ -84,7 +80,9 @@ class Claimer:
             for workspace_id in sorted(by_workspace):
                 await tx.enter_workspace(workspace_id)
                 outgoing += await self._decide_safely(tx, by_workspace[workspace_id])
-            trying = {one.message.channel for one in outgoing}.intersection(rested)
+            going = [one.message.channel for one in outgoing]
+            await pacing.take(tx, self._paces, going)
+            trying = set(going).intersection(rested)
             await repository_outbox.extend_breaks(tx, trying, TRIAL)
             held = await repository_holds.find_held(tx, waiting) if waiting else ()
         return Claimed(outgoing, len(due), held)
@@ -95,15 +93,20 @@ class Claimer:
         breaks = {found.channel: found for found in await repository_outbox.list_breaks(tx)}
         working = [channel for channel in channels if channel not in breaks]
         rested = [channel for channel in channels if channel in breaks and breaks[channel].ends_at <= now]
-        claimed = []
-        if working:
-            claimed = await self._claim_lanes(tx, working, room)
+        claimed = await self._claim_lanes(tx, [channel for channel in working if channel not in self._paces], room)
+        for channel in sorted(self._paces.keys() & set(working)):
+            claimed += await self._claim_paced(tx, channel, room)
         for channel in rested:
             # After a break one message tries whether the server takes mail again; the others wait for its outcome.
             claimed += await self._claim_lanes(tx, [channel], Room(1, 1))
         return claimed, rested
 
+    async def _claim_paced(self, tx: Tx, channel: str, room: Room) -> list[Due]:
+        return await self._claim_lanes(tx, [channel], await pacing.find_room(tx, channel, self._paces[channel], room))
+
     async def _claim_lanes(self, tx: Tx, channels: Collection[str], room: Room) -> list[Due]:
+        if not channels or room.slots <= 0:
+            return []
         return await repository_outbox.claim(
             tx, channels, slots=room.slots, slots_for_flows=room.slots_for_flows, lanes=self._lanes
         )

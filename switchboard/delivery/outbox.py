@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 
 from switchboard.delivery.breaks import Breaker
 from switchboard.delivery.channels.base import Channel
-from switchboard.delivery.claiming import Claimer, Room
+from switchboard.delivery.claiming import NO_PACES, Claimer
 from switchboard.delivery.completing import Outcome, complete
 from switchboard.delivery.letters import Letterhead
 from switchboard.delivery.models import LANES, LoadLeadFacts, no_lead_facts
+from switchboard.delivery.pacing import Paces, Room
 from switchboard.delivery.queueing import OUTBOX
 from switchboard.delivery.sending import Sender
 from switchboard.kernel.clock import monotonic_seconds
@@ -29,7 +30,8 @@ URGENT_SECONDS = 0.02
 class OutboxLoop:
     """Sends what is due over `channels`, by a message's channel; `slots` at once.
 
-    `lanes` are those it takes from. Some slots are never given to messages of flows and campaigns.
+    `lanes` are those it takes from, `paces` how fast each channel's provider takes messages. Some slots are never given
+    to messages of flows and campaigns.
     """
 
     def __init__(
@@ -42,11 +44,12 @@ class OutboxLoop:
         name: str = OUTBOX,
         slots: int = SLOTS,
         lanes: Collection[int] = LANES,
+        paces: Paces = NO_PACES,
     ) -> None:
         self.name = name
         self._database = database
         self._channels = dict(channels)
-        self._claimer = Claimer(database, letterhead, load_lead_facts, lanes=lanes)
+        self._claimer = Claimer(database, letterhead, load_lead_facts, lanes=lanes, paces=paces)
         self._breaker = Breaker()
         self._slots = slots
         self._sender = Sender(self._channels, slots, SLOTS_KEPT_FOR_URGENT)

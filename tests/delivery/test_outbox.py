@@ -11,13 +11,14 @@ import pytest
 from switchboard.accounts.models import Caller, system_caller
 from switchboard.delivery import service
 from switchboard.delivery.channels.base import SendError
-from switchboard.delivery.claiming import Claimer, Room
+from switchboard.delivery.claiming import Claimer
 from switchboard.delivery.completing import Outcome, complete
 from switchboard.delivery.errors import MessageUnderWayError
 from switchboard.delivery.letter_templates import apply_template, create_template
 from switchboard.delivery.letters import write
 from switchboard.delivery.models import Draft, no_lead_facts
 from switchboard.delivery.outbox import OutboxLoop
+from switchboard.delivery.pacing import Room
 from switchboard.kernel.db import Database
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.queues import Tick
