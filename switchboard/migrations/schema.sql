@@ -37,7 +37,7 @@ CREATE OR REPLACE FUNCTION app.is_queue_loop()
  RETURNS boolean
  LANGUAGE sql
  STABLE PARALLEL SAFE
-RETURN (COALESCE(current_setting('app.scope'::text, true), ''::text) = 'queue'::text)
+RETURN COALESCE((current_setting('app.scope'::text, true) = 'queue'::text), false)
 ;
 
 CREATE OR REPLACE FUNCTION app.now()

@@ -49,6 +49,19 @@ async def test_claiming_walks_the_due_index_and_nothing_else(database: Database,
     assert "Seq Scan" not in explained
 
 
+async def test_claiming_walks_the_due_index_also_while_everything_is_due(
+    database: Database, workspace_id: UUID
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await fill(tx)
+        await tx.execute("UPDATE app.run SET due_at = app.now() - interval '1 minute' * random()")
+        await tx.execute("ANALYZE app.run")
+    async with database.queue_loop() as tx:
+        explaining = ExplainingTx(tx, workspace_id)
+        await repository_cohorts.claim(explaining, EVERYTHING, 1_000)
+    assert "Index Scan using run_due on run" in explaining.plans[0]
+
+
 async def test_a_cohort_is_found_again_by_where_its_rows_lie(database: Database, workspace_id: UUID) -> None:
     async with database.transaction(workspace_id) as tx:
         await fill(tx)
