@@ -7,28 +7,25 @@ late single steps are at a steady rate.
 
 import asyncio
 import bisect
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from bench import limits
+from bench.fresh import add_workspace, fresh_server, open_database
 from bench.probes import Work, measured
 from bench.results import Figure
-from switchboard.accounts import service as accounts
 from switchboard.accounts.models import system_caller
-from switchboard.entrypoints.assembly import build_hub, subject_kinds
+from switchboard.entrypoints.assembly import subject_kinds
 from switchboard.flows import service as flows
 from switchboard.flows.stepper import StepLoop
 from switchboard.kernel.db import Database
-from switchboard.kernel.embedded import EmbeddedPostgres, Endpoint
-from switchboard.ops.schema import prepare_database
+from switchboard.kernel.embedded import Endpoint
 
 RUNS, RUNS_IN_FULL = 100_000, 1_000_000
 SLEEPING_IN_FULL = 10_000_000
@@ -72,19 +69,20 @@ class Bench:
             await flows.activate(tx, caller, flow.id, subject_kinds())
         return flow.id
 
-    def add_runs(self, flow_id: UUID, runs: int, *, due: str = "'0'") -> None:
+    def add_runs(self, flow_id: UUID, runs: int, *, due: str = "'0'", phase: str = "ready") -> None:
         """Contacts from the first one on, each in the flow; `due` is SQL for when after now, `n` being its number."""
         for first in range(0, runs, SLICE):
             self.run(
                 f"""
-                INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, due_at,
-                                     started_at)
-                SELECT app.uuid7(), c.workspace_id, %s, 1, 'contact', c.id, c.id, moment.at, moment.at
+                INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, phase,
+                                     due_at, started_at)
+                SELECT app.uuid7(), c.workspace_id, %s, 1, 'contact', c.id, c.id, %s, moment.at, moment.at
                 FROM (SELECT *, substr(name, 2)::integer AS n FROM app.contact) AS c,
                      LATERAL (SELECT now() + ({due})::interval) AS moment (at)
                 WHERE c.n >= %s AND c.n < %s
                 """,
                 flow_id,
+                phase,
                 first,
                 min(first + SLICE, runs),
             )
@@ -133,55 +131,42 @@ class Bench:
         )
 
 
-def run(seconds: float, *, runs: int | None = None, full: bool = False) -> list[Figure]:
+def run(seconds: float, *, full: bool = False, rows: int | None = None) -> list[Figure]:
     """All figures; `full` is a million runs, ten million sleeping ones and a snapshot held for ten minutes."""
-    count = runs or (RUNS_IN_FULL if full else RUNS)
-    with opened() as (endpoint, database):
-        return asyncio.run(_measure(database, endpoint, seconds, count, full=full))
+    runs = rows or (RUNS_IN_FULL if full else RUNS)
+    with fresh_server() as endpoint:
+        return asyncio.run(_measure(endpoint, seconds, runs, full=full))
 
 
-@contextmanager
-def opened() -> Iterator[tuple[Endpoint, Database]]:
-    """A durable Postgres on a temporary folder, with the application's edge to it."""
-    with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as folder, EmbeddedPostgres(Path(folder)) as endpoint:
-        prepare_database(endpoint.owner_url, endpoint.application_url)
-        yield endpoint, Database(endpoint.application_url, build_hub())
-
-
-async def _measure(database: Database, endpoint: Endpoint, seconds: float, runs: int, *, full: bool) -> list[Figure]:
-    async with _ready(database, endpoint, runs) as bench:
+async def _measure(endpoint: Endpoint, seconds: float, runs: int, *, full: bool) -> list[Figure]:
+    async with ready(endpoint, runs) as bench:
         commits = await asyncio.to_thread(limits.measure_commits, endpoint.superuser_url, min(seconds, 2.0))
-        figures = [await _bare(bench, seconds, runs)]
-        figures += [await _kept(bench, runs, HELD_SECONDS_IN_FULL if full else min(HELD_SECONDS, seconds * 3))]
-        figures += [await _with_messages(bench, seconds, runs), *await _lateness(bench, seconds, sleeping=0)]
+        held = HELD_SECONDS_IN_FULL if full else min(HELD_SECONDS, seconds * 3)
+        figures = [await bare(bench, seconds, runs), await kept(bench, held), await with_messages(bench, seconds, runs)]
+        figures += await lateness(bench, seconds, sleeping=0)
         if full:
-            figures += await _lateness(bench, seconds, sleeping=SLEEPING_IN_FULL)
-    return [Figure(**{**_fields(figure), "limits": commits}) for figure in figures]
+            figures += await lateness(bench, seconds, sleeping=SLEEPING_IN_FULL)
+    return [replace(figure, limits=commits) for figure in figures]
 
 
 @asynccontextmanager
-async def _ready(database: Database, endpoint: Endpoint, people: int) -> AsyncIterator[Bench]:
-    await database.open()
-    try:
-        async with database.directory() as tx:
-            workspace_id = await accounts.create_workspace(
-                tx, name="Bench", time_zone="UTC", default_region="DE", mail_domain="x.example"
-            )
-        bench = Bench(database, endpoint, StepLoop(database, subject_kinds()), workspace_id)
+async def ready(endpoint: Endpoint, people: int) -> AsyncIterator[Bench]:
+    """So many people in a workspace, and a stepper."""
+    async with open_database(endpoint) as database:
+        bench = Bench(database, endpoint, StepLoop(database, subject_kinds()), await add_workspace(database))
         await asyncio.to_thread(bench.add_people, people)
         yield bench
-    finally:
-        await database.close()
 
 
-async def _bare(bench: Bench, seconds: float, runs: int) -> Figure:
+async def bare(bench: Bench, seconds: float, runs: int) -> Figure:
+    """Runs that wait, one wait after the other."""
     flow_id = await bench.add_flow(WAITS)
-    await asyncio.to_thread(bench.add_runs, flow_id, runs)
+    await asyncio.to_thread(bench.add_runs, flow_id, runs, phase="waiting")
     steps, work = await _step(bench, seconds)
-    return _per_second(f"steps.bare, {runs:,} runs", steps / work.seconds, BARE_TARGET, work.per(steps))
+    return _per_second("steps.bare", steps / work.seconds, BARE_TARGET, work.per(steps) | {"runs": runs})
 
 
-async def _kept(bench: Bench, runs: int, seconds: float) -> Figure:
+async def kept(bench: Bench, seconds: float) -> Figure:
     """The share of the speed that is kept at the end of a time in which somebody holds a snapshot."""
     span = min(seconds / 4, 10.0)
     before, _ = await _step(bench, span)
@@ -191,20 +176,19 @@ async def _kept(bench: Bench, runs: int, seconds: float) -> Figure:
         await _step(bench, seconds - span)
         during, work = await _step(bench, span)
     share = round(100 * during / before, 1)
-    cost = work.per(during) | {"steps_per_second": round(during / work.seconds)}
-    name = f"steps.kept with a snapshot held {seconds:.0f} s, {runs:,} runs"
-    return Figure(name, share, "%", "higher", KEPT_TARGET, cost=cost)
+    cost = work.per(during) | {"seconds_held": seconds, "steps_per_second": round(during / work.seconds)}
+    return Figure("steps.kept_with_a_snapshot_held", share, "%", "higher", KEPT_TARGET, cost=cost)
 
 
-async def _with_messages(bench: Bench, seconds: float, runs: int) -> Figure:
+async def with_messages(bench: Bench, seconds: float, runs: int) -> Figure:
+    """Runs that send a letter and wait, again and again; what is counted are the letters in the outbox."""
     await asyncio.to_thread(bench.clear)
     flow_id = await bench.add_flow(SENDS)
     await asyncio.to_thread(bench.add_runs, flow_id, runs)
-    before = bench.ask("SELECT count(*) FROM app.outbox")
     _, work = await _step(bench, seconds)
-    messages = bench.ask("SELECT count(*) FROM app.outbox") - before
-    name = f"steps.with a message, {runs:,} runs"
-    return _per_second(name, messages / work.seconds, MESSAGE_TARGET, work.per(messages))
+    messages = bench.ask("SELECT count(*) FROM app.outbox")
+    cost = work.per(messages) | {"runs": runs}
+    return _per_second("steps.with_a_message", messages / work.seconds, MESSAGE_TARGET, cost)
 
 
 async def _step(bench: Bench, seconds: float) -> tuple[int, Work]:
@@ -220,7 +204,7 @@ async def _step(bench: Bench, seconds: float) -> tuple[int, Work]:
     return done - before, work
 
 
-async def _lateness(bench: Bench, seconds: float, *, sleeping: int) -> list[Figure]:
+async def lateness(bench: Bench, seconds: float, *, sleeping: int) -> list[Figure]:
     """Runs become due one after the other at a steady rate; from then until their step is committed."""
     await asyncio.to_thread(bench.clear)
     flow_id = await bench.add_flow(WAITS.replace("waits", "late").replace("1s", "1d"))
@@ -232,10 +216,10 @@ async def _lateness(bench: Bench, seconds: float, *, sleeping: int) -> list[Figu
     ends, starts = await _tick_until(bench, seconds, began.timestamp())
     rows = await asyncio.to_thread(_lateness_of, bench, due)
     late = sorted(ends[min(bisect.bisect_right(starts, at) - 1, len(ends) - 1)] - moment for at, moment in rows)
-    beside = f", {sleeping:,} sleeping" if sleeping else ""
+    beside = "_beside_sleeping_runs" if sleeping else ""
     return [
-        Figure(f"steps.lateness {name} at {RATE:,}/s{beside}", round(1000 * late[int(len(late) * share)], 2), "ms",
-               "lower", target)
+        Figure(f"steps.lateness{beside} {name}", round(1000 * late[int(len(late) * share)], 2), "ms", "lower", target,
+               cost={"due_per_second": RATE, "sleeping": sleeping})
         for name, share, target in (("p50", 0.5, None), ("p99", 0.99, LATE_TARGET))
     ]  # fmt: skip
 
@@ -284,7 +268,3 @@ def _add_sleeping(bench: Bench, flow_id: UUID, sleeping: int) -> None:
 
 def _per_second(metric: str, value: float, target: float, cost: dict[str, float]) -> Figure:
     return Figure(metric, round(value), "1/s", "higher", target, cost=cost)
-
-
-def _fields(figure: Figure) -> dict[str, Any]:
-    return {name: getattr(figure, name) for name in figure.__slots__}

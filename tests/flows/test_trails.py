@@ -19,6 +19,7 @@ from switchboard.kernel.db import Database, Tx, recorded_queries
 from switchboard.kernel.low_water import EVERYTHING
 from tests.conftest import Urls, move_clock
 from tests.flows.world import KINDS, LETTERS, add_contact, add_letters, save_active, settle, stepper, tell
+from tests.people.segment_world import make_segment
 
 PEOPLE = FEWEST_ALIKE + 2
 STEPS: st.SearchStrategy[list[str]] = st.lists(
@@ -222,3 +223,18 @@ async def test_a_cohort_of_a_paused_flow_is_parked(
         ]
         await service.activate(tx, owner, flow_id, KINDS)
     assert (await stepper(database).tick()).handled == people
+
+
+async def test_segments_note_a_cohort_to_whom_a_letter_is_written(
+    database: Database, workspace_id: UUID, owner: Caller
+) -> None:
+    await make_segment(database, owner, 'events.exists(e, e.kind == "message.queued")')
+    await begin(database, workspace_id, "  - send: welcome\n  - wait: 1h", 9)
+    async with database.transaction(workspace_id) as tx:
+        await tx.execute("DELETE FROM app.segment_dirty")
+    await settle(database)
+    async with database.transaction(workspace_id) as tx:
+        noted = await tx.fetch_tuples("SELECT contact_id, noun FROM app.segment_dirty ORDER BY contact_id")
+        people = await tx.fetch_tuples("SELECT id, 'message' FROM app.contact ORDER BY id")
+    assert noted == people
+    assert len(noted) == 9
