@@ -1,6 +1,6 @@
 """Which figures stand together in a chart, and which limit bounds a figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from bench.chapters import Chapter
@@ -8,21 +8,26 @@ from bench.charts import Bar, Group
 from bench.results import Figure
 
 
-def find_limit(figure: Figure, chapter: Chapter) -> tuple[str, float] | None:
+def gather_limits(figures: Sequence[Figure]) -> Mapping[str, float]:
+    """All that one benchmark found of the machine, whichever figure carries it."""
+    return {limit: value for figure in figures for limit, value in figure.limits.items()}
+
+
+def find_limit(figure: Figure, chapter: Chapter, known: Mapping[str, float]) -> tuple[str, float] | None:
     """The limit that the chapter names for this metric, where this run has measured it and the units are alike."""
     for beginning, limit in chapter.limits.items():
-        if figure.metric.startswith(beginning) and figure.better == "higher" and limit in figure.limits:
-            return limit, figure.limits[limit]
+        if figure.metric.startswith(beginning) and figure.better == "higher" and limit in known:
+            return limit, known[limit]
     return None
 
 
 def group(figures: Sequence[Figure], chapter: Chapter) -> list[Group]:
     """Neighbours that share the beginning of their name, their unit and their target go together."""
-    groups = []
+    groups, known = [], gather_limits(figures)
     for (title, unit, target), members in groupby(
         figures, lambda figure: (*_split(figure)[:1], figure.unit, figure.target)
     ):
-        bars = [bar for figure in members for bar in _bars(figure, chapter)]
+        bars = [bar for figure in members for bar in _bars(figure, find_limit(figure, chapter, known))]
         groups.append(Group(title, unit, bars, target))
     return groups
 
@@ -38,8 +43,7 @@ def _split(figure: Figure) -> tuple[str, str]:
     return figure.metric, "Switchboard"
 
 
-def _bars(figure: Figure, chapter: Chapter) -> list[Bar]:
+def _bars(figure: Figure, limit: tuple[str, float] | None) -> list[Bar]:
     bars = [Bar(_split(figure)[1], figure.value, "ours")]
     bars += [Bar(peer, value, "peer") for peer, value in figure.peers.items()]
-    limit = find_limit(figure, chapter)
     return bars if limit is None else [*bars, Bar(f"limit: {limit[0]}"[:38], limit[1], "limit")]

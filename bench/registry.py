@@ -18,10 +18,10 @@ def list_names() -> list[str]:
 
 
 def measure(name: str, seconds: float, *, full: bool = False, rows: int | None = None) -> list[Figure]:
-    """Run one benchmark. Its module has `run(seconds)`; those that can be large also take `full`, and some `rows`."""
+    """Run one benchmark: its module has `run(seconds)`, some take `full` as well, some `rows` or `runs`."""
     run: Callable[..., list[Figure]] = import_module(_module(name)).run
     known = inspect.signature(run).parameters
-    options: Mapping[str, object] = {"full": full, "rows": rows}
+    options: Mapping[str, object] = {"full": full, "rows": rows, "runs": rows}
     return run(seconds, **{word: value for word, value in options.items() if word in known and value is not None})
 
 

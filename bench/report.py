@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.chapters import CHAPTERS, Chapter
+from bench.chapters import CHAPTERS
 from bench.charts import draw, number
-from bench.grouping import find_limit, group
+from bench.grouping import find_limit, gather_limits, group
 from bench.results import Figure
 from bench.suite import read_notes
 
@@ -49,12 +49,12 @@ def render(found: Mapping[str, Sequence[Figure]], notes: Mapping[str, Any]) -> s
     runs: Mapping[str, Mapping[str, Any]] = notes.get("runs", {})
     parts = [_INTRODUCTION, _table(("What", "Here"), list(notes.get("machine", {}).items())), "## In one table\n"]
     shown = [
-        (figure, CHAPTERS[name])
+        _row(figure, find_limit(figure, CHAPTERS[name], gather_limits(figures)))
         for name, figures in found.items()
         for figure in figures
         if figure.target is not None or figure.peers
     ]
-    parts += [_table(_HEAD, [_row(figure, chapter) for figure, chapter in shown])]
+    parts += [_table(_HEAD, shown)]
     parts += [_chapter(name, figures, runs.get(name, {})) for name, figures in found.items()]
     parts += [
         f"{CHAPTERS[name].title}: failed, {run['failure']}.\n" for name, run in runs.items() if run.get("failure")
@@ -73,11 +73,15 @@ def _chapter(name: str, figures: Sequence[Figure], run: Mapping[str, Any]) -> st
     parts = [f"## {chapter.title}\n", f"{chapter.method}{lasted}\n"]
     parts += [f"![Bars: {chapter.title.lower()}](images/bench-{name}.svg)\n"]
     parts += [f"{sentence}\n" for figure in figures for sentence in sentences(figure)]
-    plain = [_row(figure, chapter) for figure in figures if figure.target is None and not figure.peers]
+    limits = gather_limits(figures)
+    plain = [
+        _row(figure, find_limit(figure, chapter, limits))
+        for figure in figures
+        if figure.target is None and not figure.peers
+    ]
     parts += [_table(_HEAD, plain)] if plain else []
     costs = [(f"`{figure.metric}`", *(_cost(figure, cost) for cost in _COSTS)) for figure in figures if figure.cost]
     parts += [_table(_COST_HEAD, costs)] if costs else []
-    limits = {limit: value for figure in figures for limit, value in figure.limits.items()}
     parts += [_table(("Limit of the machine", "Here"), [(limit, number(value)) for limit, value in limits.items()])]
     return "\n".join(parts if limits else parts[:-1])
 
@@ -112,8 +116,7 @@ def _times(value: float, figure: Figure) -> str:
     return f"{number(larger / smaller)} times"
 
 
-def _row(figure: Figure, chapter: Chapter) -> tuple[str, ...]:
-    limit = find_limit(figure, chapter)
+def _row(figure: Figure, limit: tuple[str, float] | None) -> tuple[str, ...]:
     share = figure.cost.get("share_of_limit") or (figure.value / limit[1] if limit and limit[1] else None)
     return (
         f"`{figure.metric}`",

@@ -11,7 +11,7 @@ from bench.suite import read_notes
 
 def test_every_benchmark_has_a_chapter() -> None:
     assert list(CHAPTERS) == list(NAMES)
-    assert {"intake", "limits", "pages", "path"} <= set(list_names())
+    assert {"grow", "intake", "jobs", "limits", "pages", "path", "steps"} <= set(list_names())
 
 
 def test_a_benchmark_that_fails_does_not_keep_the_others_from_being_run(
