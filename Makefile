@@ -10,6 +10,7 @@ BENCH_PEERS := .venv-bench/.installed
 # Whatever stands behind `make test` and its like goes on to the program: make test ARGS="-k routing"
 ARGS ?=
 TEST_PROCESSES ?= 2
+OUTAGE_SECONDS ?= 60
 DEMO_FLAG := $(if $(filter-out 0 no false,$(DEMO)),--demo)
 
 .DEFAULT_GOAL := help
@@ -52,8 +53,8 @@ bench: install-dev bench-install ## Measure everything for about half an hour, w
 
 bench-install: $(BENCH_PEERS) ## Install the systems that benchmarks compare with, apart from everything else
 
-chaos: install-dev ## Kill processes by seed under load and count what was lost
-	@$(VENV_PYTHON) -m pytest -n 0 -m chaos tests/chaos $(ARGS)
+chaos: install-dev ## Kill processes by seed under load, take Postgres and Redis away, and count what was lost
+	@OUTAGE_SECONDS=$(OUTAGE_SECONDS) $(VENV_PYTHON) -m pytest -n 0 -m chaos tests/chaos $(ARGS)
 
 crash-points: install-dev ## Break every call of one story in every way, and see that nothing is lost or doubled
 	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) -m crash tests/crash_points $(ARGS)

@@ -167,7 +167,7 @@ class Product:
 def launch(home: Path, port: int, **settings: str) -> Product:
     """Start `switchboard up` without waiting for it."""
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("SMTP_", "DATABASE_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(("SMTP_", "DATABASE_", "REDIS_"))},
         "SWITCHBOARD_HOME": str(home),
         "PORT": str(port),
         "SMTP_IN_PORT": str(free_port()),

@@ -113,7 +113,8 @@ def build_loops(settings: Settings, database: Database) -> list[Loop]:
     mail = MailListener.from_settings(settings, database)
     steps = StepLoop(database, subject_kinds(), public_url=settings.public_url)
     sending = delivery_wiring.build_loops(settings, database, load_letter_facts)
-    return [RecognitionLoop(database), WaitingLoop(database), *segments, steps, *sending, jobs, mail]
+    kept = intake_wiring.build_loops(settings, database)
+    return [*kept, RecognitionLoop(database), WaitingLoop(database), *segments, steps, *sending, jobs, mail]
 
 
 async def shell_counts(tx: Tx, _caller: Caller) -> Mapping[str, int]:

@@ -44,6 +44,20 @@ async def drain(database: Database, folder: Path) -> int:
     return drained
 
 
+def read_back(folder: Path, most: int) -> list[NewSignal]:
+    """The latest signals that processes which have ended left in a spool folder, about `most` at most."""
+    found: list[NewSignal] = []
+    for path in reversed(list_segments(folder)):
+        segment = SealedSegment.find(path)
+        if segment is None:
+            continue
+        found = [*(signal for request in _requests(segment) for signal in request), *found]
+        segment.close()
+        if len(found) >= most:
+            break
+    return found
+
+
 async def _drain_segment(database: Database, folder: Path, segment: SealedSegment) -> int:
     drained = 0
     refused: list[NewSignal] = []

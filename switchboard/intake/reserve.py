@@ -5,17 +5,21 @@ counts as accepted, and is suppressed by its key when it is brought in. What thi
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 from uuid import UUID
 
 from switchboard.intake.models import Accepted, NewSignal
 from switchboard.intake.outage import Outage
+from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.telemetry import KEPT_SIGNALS
 
 # A sender that got no answer sends again within seconds; this is some of them at a high rate.
 MOST_REMEMBERED = 50_000
+
+_Key = tuple[UUID, UUID]
+_Ids = OrderedDict[_Key, UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class Kept:
     """What is kept outside Postgres at the moment.
 
     `oldest_seconds` is the age of the oldest signal, None without any. `most_bytes` is all the room there is,
-    `set_aside` the files that could not be brought in whole. `error` says why nothing can be kept, empty when it can.
+    `set_aside` the files or entries that could not be brought in whole. `error` says why nothing can be kept, `warning`
+    when what is kept could be lost all the same; both are empty when all is well.
     """
 
     where: Literal["disk", "redis"]
@@ -33,6 +38,7 @@ class Kept:
     oldest_seconds: float | None = None
     set_aside: int = 0
     error: str = ""
+    warning: str = ""
 
     @property
     def share_percent(self) -> int:
@@ -61,6 +67,10 @@ class Place(Protocol):
         """What is kept here now."""
         ...
 
+    async def close(self) -> None:
+        """Let go; what is kept stays for whoever starts next."""
+        ...
+
 
 class Reserve:
     """The place beside Postgres. With `is_first` everything goes through it, not only while Postgres is away."""
@@ -69,7 +79,8 @@ class Reserve:
         self.place = place
         self.outage = outage
         self._is_first = is_first
-        self._remembered: OrderedDict[tuple[UUID, UUID], UUID] = OrderedDict()
+        self._remembered: _Ids = OrderedDict()
+        self._in_doubt: _Ids = OrderedDict()
 
     @property
     def takes_over(self) -> bool:
@@ -80,33 +91,44 @@ class Reserve:
         """Keep the signals; returns one answer a signal, by request. Raises UnavailableError when none is kept."""
         answers: list[list[Accepted]] = []
         fresh: list[list[NewSignal]] = []
-        added: dict[tuple[UUID, UUID], UUID] = {}
+        added: dict[_Key, UUID] = {}
         for signals in requests:
             new, answer = self._sort_out(signals, added)
             answers.append(answer)
             if new:
                 fresh.append(new)
-        if fresh:
-            await self.place.keep(fresh)
-        self._remember(added)
+        try:
+            if fresh:
+                await self.place.keep(fresh)
+        except UnavailableError:
+            # The answer may have been lost, and not the signals: who sends them again is told the ids they then have.
+            _remember(self._in_doubt, added)
+            raise
+        _remember(self._remembered, added)
         KEPT_SIGNALS.inc(len(added))
         return answers
 
+    def recall(self, signals: Sequence[NewSignal]) -> None:
+        """These were kept by a process that has ended: whoever sends them again is told their ids."""
+        _remember(self._remembered, {(signal.source_id, signal.key): signal.id for signal in signals})
+
     def _sort_out(
-        self, signals: Sequence[NewSignal], added: dict[tuple[UUID, UUID], UUID]
+        self, signals: Sequence[NewSignal], added: dict[_Key, UUID]
     ) -> tuple[list[NewSignal], list[Accepted]]:
         new: list[NewSignal] = []
         answers: list[Accepted] = []
         for signal in signals:
             key = (signal.source_id, signal.key)
             known = self._remembered.get(key) or added.get(key)
+            signal_id = known or self._in_doubt.get(key, signal.id)
             if known is None:
-                added[key] = signal.id
-                new.append(signal)
-            answers.append(Accepted(known or signal.id, known is not None))
+                added[key] = signal_id
+                new.append(replace(signal, id=signal_id))
+            answers.append(Accepted(signal_id, known is not None))
         return new, answers
 
-    def _remember(self, added: dict[tuple[UUID, UUID], UUID]) -> None:
-        self._remembered.update(added)
-        while len(self._remembered) > MOST_REMEMBERED:
-            self._remembered.popitem(last=False)
+
+def _remember(ids: _Ids, added: Mapping[_Key, UUID]) -> None:
+    ids.update(added)
+    while len(ids) > MOST_REMEMBERED:
+        ids.popitem(last=False)

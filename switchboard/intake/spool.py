@@ -49,6 +49,10 @@ class Spool:
         async with self._one_at_a_time:
             await asyncio.to_thread(self._writer.seal)
 
+    async def close(self) -> None:
+        """Let go; what is kept stays for whoever starts next."""
+        await self.seal()
+
     async def measure(self) -> Kept:
         """What lies in the folder, of all processes."""
         return await asyncio.to_thread(find_kept, self.folder, self._most_bytes)

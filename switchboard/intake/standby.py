@@ -9,9 +9,9 @@ import structlog
 from switchboard.intake import repository_kept
 from switchboard.intake.door_book import DoorBook
 from switchboard.intake.doors import Doors
-from switchboard.intake.draining import drain
+from switchboard.intake.draining import drain, read_back
 from switchboard.intake.outage import Outage, patiently
-from switchboard.intake.reserve import Kept, Reserve
+from switchboard.intake.reserve import MOST_REMEMBERED, Kept, Place, Reserve
 from switchboard.intake.spool import Spool
 from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database
@@ -38,7 +38,9 @@ class Standby:
         self._database = database
         self.outage = Outage()
         self.spool = Spool(settings.home, settings.spool_megabytes << 20)
-        self.reserve = Reserve(self.spool, self.outage)
+        self.reserve = Reserve(
+            _choose_place(settings, self.spool), self.outage, is_first=settings.redis_intake == "always"
+        )
         self.book = DoorBook(settings)
         self.doors = Doors(database, self.outage, self.book)
         self._refreshed_at = 0.0
@@ -50,6 +52,7 @@ class Standby:
         await asyncio.to_thread(self.book.read)
         if check is not None:
             self.outage.begin()
+            self.reserve.recall(await asyncio.to_thread(read_back, self.spool.folder, MOST_REMEMBERED))
         self._watching = asyncio.create_task(self._watch(check))  # gate: tasks it ends in `stop`
 
     async def stop(self) -> None:
@@ -57,7 +60,7 @@ class Standby:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        await self.spool.seal()
+        await self.reserve.place.close()
 
     async def measure(self) -> Kept:
         """What is kept outside Postgres at the moment."""
@@ -105,3 +108,13 @@ class Standby:
         if self.book.is_behind or now - self._refreshed_at >= REFRESH_SECONDS:
             self._refreshed_at = now
             await self.book.refresh(self._database)
+
+
+def _choose_place(settings: Settings, spool: Spool) -> Place:
+    """A Redis that all machines share where there is one, and this machine's disk otherwise."""
+    address = settings.redis_address
+    if address is None:
+        return spool
+    from switchboard.intake.stream import SignalStream  # noqa: PLC0415 megabytes that only those with a Redis need
+
+    return SignalStream(address, settings.spool_megabytes << 20)

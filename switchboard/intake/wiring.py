@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from switchboard.intake import housekeeping
 from switchboard.intake.import_jobs import ImportJobs
 from switchboard.kernel import jobs
-from switchboard.kernel.db import Tx
+from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Event, Hub
 from switchboard.kernel.jobs import JobHandler
+from switchboard.kernel.queues import Loop
+from switchboard.kernel.settings import Settings
 
 
 def subscribe(hub: Hub) -> None:
@@ -18,6 +20,16 @@ def subscribe(hub: Hub) -> None:
 async def begin_housekeeping(tx: Tx, _told: Sequence[Event]) -> None:
     """Plan the workspace's daily housekeeping; it plans itself anew each day."""
     await jobs.enqueue(tx, housekeeping.KIND, {}, key="daily", priority=9)
+
+
+def build_loops(settings: Settings, database: Database) -> list[Loop]:
+    """The queue of signals that are kept in Redis, where there is one."""
+    address = settings.redis_address
+    if address is None:
+        return []
+    from switchboard.intake.stream_loop import StreamLoop  # noqa: PLC0415 megabytes that only those with a Redis need
+
+    return [StreamLoop(database, address)]
 
 
 def job_handlers() -> Mapping[str, JobHandler]:

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from switchboard.kernel.errors import ConfigurationError, Problem
 
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+# Other names that deployments have for the same setting.
+OTHER_NAMES = {"REDIS_URI": "REDIS_URL"}
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -110,10 +114,25 @@ class Settings(BaseModel):
         default="switchboard.localhost", alias="MAIL_DOMAIN", description="Domain of reply addresses and Message-IDs."
     )
     run_queue_consumers: bool = Field(
-        default=True, alias="RUN_QUEUE_CONSUMERS", description="Whether `up` also runs the queues."
+        default=True, alias="RUN_QUEUE_CONSUMERS", description="Whether `up` also works the queues; `serve` never does."
     )
     intake_buffer: int = Field(
         default=20_000, alias="INTAKE_BUFFER", ge=100, le=1_000_000, description="Most signals waiting for a commit."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        alias="REDIS_URL",
+        description="Redis that keeps signals while Postgres is away, for all machines; default this machine's disk.",
+    )
+    redis_host: str = Field(default="", alias="REDIS_HOST", description="Its host, instead of REDIS_URL.")
+    redis_port: Port = Field(default=6379, alias="REDIS_PORT", description="Its port, beside REDIS_HOST.")
+    redis_password: SecretStr | None = Field(
+        default=None, alias="REDIS_PASSWORD", description="Its password, beside REDIS_HOST."
+    )
+    redis_intake: Literal["outage", "always"] = Field(
+        default="outage",
+        alias="REDIS_INTAKE",
+        description="Whether signals go through Redis only while Postgres is away, or always.",
     )
     spool_megabytes: int = Field(
         default=256,
@@ -138,7 +157,7 @@ class Settings(BaseModel):
         default="json", alias="LOG_FORMAT", description="JSON lines for machines, or colours for a person."
     )
 
-    @field_validator("log_level", "log_format", "email_provider", "smtp_security", mode="before")
+    @field_validator("log_level", "log_format", "email_provider", "smtp_security", "redis_intake", mode="before")
     @classmethod
     def _ignore_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -149,6 +168,19 @@ class Settings(BaseModel):
         if value is not None and not value.get_secret_value().startswith(POSTGRES_SCHEMES):
             raise ValueError("expected postgresql://user:password@host:port/database")
         return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError("expected redis://, rediss:// or unix://, like redis://:password@host:6379/0")
+        return value
+
+    @field_validator("redis_port", mode="before")
+    @classmethod
+    def _is_no_address(cls, value: object) -> object:
+        # Kubernetes sets this name for a service called redis, to an address that is not meant for us.
+        return 6379 if isinstance(value, str) and value.startswith("tcp://") else value
 
     @field_validator("app_url")
     @classmethod
@@ -170,6 +202,16 @@ class Settings(BaseModel):
         return self.app_url or f"http://{self.host}:{self.port}"
 
     @property
+    def redis_address(self) -> str | None:
+        """The URL of Redis, None without one."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        if not self.redis_host:
+            return None
+        secret = "" if self.redis_password is None else f":{quote(self.redis_password.get_secret_value(), safe='')}@"
+        return f"redis://{secret}{self.redis_host}:{self.redis_port}/0"
+
+    @property
     def inbound_port(self) -> int:
         """Port of the listener for incoming mail."""
         return self.smtp_in_port or min(self.port + 25, 65535)
@@ -178,6 +220,8 @@ class Settings(BaseModel):
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the environment; raises ConfigurationError that names every wrong or missing setting at once."""
     values = dict(os.environ if environment is None else environment)
+    for other, name in OTHER_NAMES.items():
+        values.setdefault(name, values.get(other, ""))
     problems = _read_secret_files(values)
     known = {name: value for name in setting_names() if (value := values.get(name))}
     problems += _find_wrong(known)
@@ -227,6 +271,8 @@ def _missing_together(settings: Settings) -> list[Problem]:
         problems.append(Problem("SMTP_HOST", "missing: EMAIL_PROVIDER=smtp needs the name of the SMTP server"))
     if settings.email_provider == "webhook":
         problems += _missing_of_webhook(settings)
+    if settings.redis_intake == "always" and settings.redis_address is None:
+        problems.append(Problem("REDIS_URL", "missing: REDIS_INTAKE=always needs a Redis"))
     if settings.smtp_user and settings.smtp_password is None:
         problems.append(Problem("SMTP_PASSWORD", "missing: SMTP_USER is set, so its password is needed"))
     if (settings.smtp_in_certificate is None) != (settings.smtp_in_key is None):

@@ -1,5 +1,6 @@
 """`switchboard doctor`: looks at everything a running instance stands on, and says what to do about what is wrong."""
 
+import asyncio
 import shutil
 import smtplib
 import socket
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from switchboard.intake.reserve import Kept
 from switchboard.intake.spool import FOLDER, find_kept, find_set_aside
 from switchboard.kernel import migrations
 from switchboard.kernel.disk import MINIMUM_FREE_BYTES
@@ -38,6 +40,7 @@ def examine(settings: Settings, database_url: str) -> list[Finding]:
         lambda: _database(database_url),
         lambda: _disk(settings),
         lambda: _spool(settings),
+        lambda: _redis(settings),
         lambda: _mail_out(settings),
         lambda: _mail_in(settings),
         lambda: _addresses(settings),
@@ -110,6 +113,33 @@ def _spool(settings: Settings) -> Iterator[Finding]:
             "Postgres refused what is in it, or it is damaged. Keep a copy for whoever looks into it, then remove it."
         )
         yield Finding("spool", "bad", f"{path} could not be brought in", advice)
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_address is None:
+        return
+    from switchboard.intake.stream import SignalStream  # noqa: PLC0415 megabytes that only those with a Redis need
+
+    async def look() -> Kept:
+        stream = SignalStream(address, settings.spool_megabytes << 20)
+        try:
+            return await stream.measure()
+        finally:
+            await stream.close()
+
+    address = settings.redis_address
+    kept = asyncio.run(look())
+    if kept.error:
+        yield Finding("redis", "bad", kept.error, "Check REDIS_URL, the server and firewalls.")
+        return
+    room = f"{kept.signals:,} signals wait, {kept.bytes >> 20} of {settings.spool_megabytes} MB taken"
+    if kept.warning:
+        yield Finding("redis", "warning", f"{room}; it could lose acknowledged signals", kept.warning)
+    else:
+        yield Finding("redis", "ok", f"{room}; what it acknowledges is on its disk")
+    if kept.set_aside:
+        advice = "They are in the stream `{switchboard}:intake:refused`."
+        yield Finding("redis", "bad", f"{kept.set_aside} entries could not be brought in", advice)
 
 
 def _mail_out(settings: Settings) -> Iterator[Finding]:

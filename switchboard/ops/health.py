@@ -16,6 +16,7 @@ from switchboard.ops import queries
 # A queue is behind when its oldest due row has waited longer than this.
 PATIENCE = timedelta(seconds=30)
 WORKER_SILENCE = timedelta(seconds=20)
+KEPT_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +106,21 @@ def describe_outage(standby: Standby, kept: Kept) -> str:
 
 
 def describe_kept(kept: Kept) -> tuple[str, ...]:
-    """What to tell a person of signals that are kept although Postgres is there; nothing without any."""
-    waiting = (f"{_describe_amount(kept)} They are being brought in.",) if kept.signals else ()
-    if not kept.set_aside:
-        return waiting
-    return (
-        *waiting,
-        f"{kept.set_aside} files of kept signals could not be brought in whole: `switchboard doctor` names them.",
-    )
+    """What to tell a person of the place beside Postgres although Postgres is there; nothing while all is well."""
+    troubles = []
+    if kept.error:
+        troubles.append(f"{kept.error} Intake has no place to keep signals if Postgres goes away.")
+    if kept.warning:
+        troubles.append(kept.warning)
+    # In Redis signals come and go all the time where it is asked to take all of them.
+    if kept.signals and kept.where == "disk":
+        troubles.append(f"{_describe_amount(kept)} They are being brought in.")
+    elif kept.oldest_seconds is not None and kept.oldest_seconds > KEPT_PATIENCE_SECONDS:
+        troubles.append(f"{_describe_amount(kept)} They wait for `switchboard work`.")
+    if kept.set_aside:
+        places = "files of kept signals" if kept.where == "disk" else "entries of kept signals"
+        troubles.append(f"{kept.set_aside} {places} could not be brought in whole: `switchboard doctor` names them.")
+    return tuple(troubles)
 
 
 def _describe_amount(kept: Kept) -> str:

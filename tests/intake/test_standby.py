@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -178,6 +178,42 @@ async def test_a_refused_signal_is_not_taken_for_known_when_it_comes_again(
         (answer,) = await batcher.accept([make_signal(source, key)])
     assert answer.is_duplicate is False
     assert (await spool.measure()).signals == 1
+
+
+async def test_a_lost_answer_and_a_restart_change_no_id(
+    database: Database, source: Source, spool: Spool, settings: Settings
+) -> None:
+    key, lost_key = uuid4(), uuid4()
+    first, lost = make_signal(source, key), make_signal(source, lost_key)
+
+    class LosesOneAnswer(Spool):
+        is_lost = True
+
+        async def keep(self, requests: Sequence[Sequence[NewSignal]]) -> None:
+            await super().keep(requests)
+            if self.is_lost:
+                self.is_lost = False
+                raise UnavailableError("The answer was lost.", retry_after_seconds=1)
+
+    reserve = Reserve(LosesOneAnswer(settings.home, 1 << 20), Outage())
+    with pytest.raises(UnavailableError):
+        await reserve.keep([[lost]])
+    ((again,),) = await reserve.keep([[make_signal(source, lost_key)]])
+    assert (again.id, again.is_duplicate) == (lost.id, False)
+    await reserve.keep([[first]])
+    await reserve.place.close()
+
+    restarted = Standby(settings, Database(NOWHERE, Hub(), max_connections=2))
+    await restarted.start(_never)
+    ((known,),) = await restarted.reserve.keep([[make_signal(source, key)]])
+    assert (known.id, known.is_duplicate) == (first.id, True)
+    await restarted.stop()
+    await drain(database, spool.folder)
+    assert await stored_ids(database, source.workspace_id) == [first.id, lost.id]
+
+
+async def _never() -> None:
+    raise UnavailableError("Postgres is away.", retry_after_seconds=1)
 
 
 async def test_what_postgres_refuses_is_set_aside_and_does_not_hold_up_the_rest(

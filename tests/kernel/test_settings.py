@@ -63,3 +63,27 @@ def test_a_folder_of_figures_must_exist_and_a_secret_be_long(tmp_path: Path) -> 
         ("PROMETHEUS_MULTIPROC_DIR", "expected a folder that exists"),
     ]
     assert load_settings({"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}).metrics_dir == tmp_path
+
+
+def test_redis_is_named_by_a_url_or_by_its_parts() -> None:
+    def address(**values: str) -> str | None:
+        return load_settings(values).redis_address
+
+    assert address() is None
+    assert (
+        address(REDIS_URL="rediss://default:secret@cache.example:25061")
+        == "rediss://default:secret@cache.example:25061"
+    )
+    assert address(REDIS_URI="redis://localhost:6379") == "redis://localhost:6379"
+    assert address(REDIS_HOST="cache", REDIS_PASSWORD="p@ss/word") == "redis://:p%40ss%2Fword@cache:6379/0"
+    # What Kubernetes sets for a service of that name is no port.
+    assert address(REDIS_HOST="redis", REDIS_PORT="tcp://10.0.0.7:6379") == "redis://redis:6379/0"
+
+
+def test_signals_cannot_go_through_a_redis_that_is_not_named() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"REDIS_INTAKE": "always"})
+    assert [problem.field for problem in caught.value.problems] == ["REDIS_URL"]
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"REDIS_URL": "http://cache.example"})
+    assert [problem.field for problem in caught.value.problems] == ["REDIS_URL"]
