@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -182,11 +183,12 @@ def freeze_clock(urls: Urls, instant: datetime) -> None:
 
 
 @pytest.fixture
-async def app(database: Database, urls: Urls) -> Starlette:
+async def app(database: Database, urls: Urls, tmp_path: Path) -> Starlette:
     """The real application on this test's database; its lifespan is not run, the database is open already."""
     app = create_app(
-        load_settings({"SWITCHBOARD_HOME": "/nonexistent", "APP_SECRET": "kept for tests only, 32 letters long"}),
+        load_settings({"SWITCHBOARD_HOME": str(tmp_path), "APP_SECRET": "kept for tests only, 32 letters long"}),
         urls.application,
     )
     app.state.database = database
+    await app.state.standby.spool.open()
     return app

@@ -41,8 +41,9 @@ async def test_ready_names_every_queue_its_lag_and_who_works_it(
     assert "Nobody works the queue signals. Start `switchboard work`." in body["troubles"]
 
 
-async def test_a_lost_database_is_not_ready_but_alive(app: Starlette) -> None:
+async def test_a_lost_database_without_a_place_for_signals_is_not_ready_but_alive(app: Starlette) -> None:
     app.state.database = Database("postgresql://127.0.0.1:1/none", Hub())
+    app.state.standby.spool.folder.rmdir()
     async with anonymous(app) as browser:
         ready, alive = await browser.get("/health/ready"), await browser.get("/health")
     assert (ready.status_code, ready.json()["status"], ready.json()["database"]) == (503, "down", "unreachable")
