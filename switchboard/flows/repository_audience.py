@@ -57,65 +57,76 @@ _WHOLE_AUDIENCE: Mapping[AudienceKind, str] = {
 
 # What names a place for the sake of its clock: the contact's own zone, else the beginning of the first number and the
 # country, from which a zone is guessed.
-_PHONE = """
-    SELECT i.value FROM app.identity i WHERE i.contact_id = c.id AND i.kind = 'phone' ORDER BY i.rank, i.id LIMIT 1
-"""
 _CLOCK = """
     coalesce(c.time_zone, coalesce(left(phone.value, 8) || length(phone.value), '') || ' ' || coalesce(c.country, ''))
+"""
+# OFFSET 0 and LIMIT 1 keep each look a look by its index: from tables without statistics, which a new audience and a
+# new ledger are, Postgres would expect a handful of rows, and read all of them for each person.
+_CONTACT = """
+    SELECT id, name, time_zone, country, opted_out_at FROM app.contact
+    WHERE id = m.contact_id AND workspace_id = %(workspace)s AND merged_into IS NULL OFFSET 0
+"""
+_PHONE = """
+    SELECT i.value FROM app.identity i WHERE i.contact_id = c.id AND i.kind = 'phone' ORDER BY i.rank, i.id LIMIT 1
 """
 
 # Who goes, and why the others do not. Each question is one look by a primary key or a unique index:
 # campaign_recipient and flow_entry by their primary keys, identity_by_contact, suppression by its primary key, and
-# run_by_subject.
+# run_by_subject. Nothing is joined but by such a look, so that no estimate can make it slow.
 _PERSONS = f"""
     member AS MATERIALIZED ({{members}}),
     part AS MATERIALIZED (
         SELECT * FROM unnest(%(numbers)s::smallint[], %(flows)s::uuid[], %(versions)s::integer[],
                              %(reentries)s::interval[], %(channels)s::text[], %(lows)s::integer[], %(highs)s::integer[])
              AS part (variant, flow_id, version, reentry, channel, low, high)
-    ), clock AS MATERIALIZED (
-        SELECT * FROM unnest(%(clocks)s::text[], %(instants)s::timestamptz[]) AS clock (name, base)
     ), person AS MATERIALIZED (
-        SELECT c.id AS contact_id, part.*, CASE WHEN %(is_local)s THEN clock.base ELSE %(base)s END AS base, CASE
-            WHEN EXISTS (
-                SELECT FROM app.campaign_recipient l WHERE l.campaign_id = ANY(%(family)s) AND l.contact_id = c.id
+        SELECT c.id AS contact_id, c.name, part.variant, part.flow_id, part.version, clock.base, CASE
+            WHEN (
+                SELECT true FROM app.campaign_recipient l WHERE l.campaign_id = ANY(%(family)s) AND l.contact_id = c.id
                   AND l.state NOT IN ('failed', 'dropped', 'held', 'bounced', 'excluded', 'cancelled')
-                  AND l.state <> ALL (%(missed_states)s)
+                  AND l.state <> ALL (%(missed_states)s) LIMIT 1
             ) THEN 'got_it'
             WHEN c.opted_out_at IS NOT NULL THEN 'opted_out'
-            WHEN part.channel <> '' AND NOT EXISTS (
-                SELECT FROM app.identity i WHERE i.contact_id = c.id AND i.kind = part.channel
-            ) THEN 'no_address'
-            WHEN EXISTS (
-                SELECT FROM app.identity i JOIN app.suppression s
-                  ON s.workspace_id = i.workspace_id AND s.kind = i.kind AND s.value = i.value
-                WHERE i.contact_id = c.id
+            WHEN part.channel <> '' AND (
+                SELECT true FROM app.identity i WHERE i.contact_id = c.id AND i.kind = part.channel LIMIT 1
+            ) IS NULL THEN 'no_address'
+            WHEN (
+                SELECT true FROM app.identity i CROSS JOIN LATERAL (
+                    SELECT FROM app.suppression s
+                    WHERE s.workspace_id = %(workspace)s AND s.kind = i.kind AND s.value = i.value OFFSET 0
+                ) AS s WHERE i.contact_id = c.id LIMIT 1
             ) THEN 'suppressed'
-            WHEN EXISTS (
-                SELECT FROM app.run r WHERE r.subject_id = c.id AND r.flow_id = part.flow_id
+            WHEN (
+                SELECT true FROM app.run r WHERE r.subject_id = c.id AND r.flow_id = part.flow_id LIMIT 1
             ) THEN 'in_flow'
-            WHEN NOT %(is_again)s AND EXISTS (
-                SELECT FROM app.flow_entry e WHERE e.flow_id = part.flow_id AND e.subject_id = c.id
-                  AND (part.reentry IS NULL OR e.entered_at > app.now() - part.reentry)
+            WHEN NOT %(is_again)s AND (
+                SELECT true FROM app.flow_entry e WHERE e.flow_id = part.flow_id AND e.subject_id = c.id
+                  AND (part.reentry IS NULL OR e.entered_at > app.now() - part.reentry) LIMIT 1
             ) THEN 'was_in_flow'
-            WHEN %(is_local)s AND clock.base IS NULL THEN 'hour_passed'
+            WHEN clock.base IS NULL THEN 'hour_passed'
         END AS reason
         FROM (SELECT DISTINCT contact_id FROM member) AS m
-        JOIN app.contact c ON c.id = m.contact_id AND c.workspace_id = %(workspace)s AND c.merged_into IS NULL
+        CROSS JOIN LATERAL ({_CONTACT}) AS c
+        CROSS JOIN LATERAL (
+            SELECT (hashtextextended(c.id::text || %(campaign)s::text, 0) %% 100 + 100) %% 100 AS hundredth OFFSET 0
+        ) AS dice
+        JOIN part ON dice.hundredth >= part.low AND dice.hundredth < part.high
         LEFT JOIN LATERAL ({_PHONE}) AS phone ON %(is_local)s AND c.time_zone IS NULL
-        LEFT JOIN clock ON %(is_local)s AND clock.name = {_CLOCK}
-        JOIN part ON (hashtextextended(c.id::text || %(campaign)s::text, 0) %% 100 + 100) %% 100 >= part.low
-                 AND (hashtextextended(c.id::text || %(campaign)s::text, 0) %% 100 + 100) %% 100 < part.high
-        WHERE NOT EXISTS (
-            SELECT FROM app.campaign_recipient l WHERE l.campaign_id = %(campaign)s AND l.contact_id = c.id
-        )
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN %(is_local)s THEN (%(clocks)s::jsonb ->> {_CLOCK})::timestamptz ELSE %(base)s END AS base
+        ) AS clock
+        WHERE (
+            SELECT true FROM app.campaign_recipient l
+            WHERE l.campaign_id = %(campaign)s AND l.contact_id = c.id LIMIT 1
+        ) IS NULL
     ), turn AS MATERIALIZED (
-        SELECT contact_id, variant, flow_id, version, base, extract(epoch FROM base)::bigint::text AS moment,
-            base + (
-                row_number() OVER (PARTITION BY base ORDER BY contact_id) - 1
+        SELECT contact_id, name, variant, flow_id, version, reason, extract(epoch FROM base)::bigint::text AS moment,
+            CASE WHEN reason IS NULL THEN app.uuid7() END AS run_id,
+            CASE WHEN reason IS NULL THEN base + (
+                row_number() OVER (PARTITION BY base, reason IS NULL ORDER BY contact_id) - 1
                 + coalesce((%(spread)s::jsonb ->> extract(epoch FROM base)::bigint::text)::bigint, 0)
-            ) * %(gap)s::interval AS due_at
-        FROM person WHERE reason IS NULL
+            ) * %(gap)s::interval END AS due_at
+        FROM person
     )
 """
 
@@ -178,7 +189,7 @@ async def list_places(tx: Tx, campaign: Campaign, after: UUID | None, limit: int
         f"""
         WITH member AS MATERIALIZED ({_MEMBERS[campaign.audience_kind]})
         SELECT {_CLOCK} AS name, min(c.time_zone) AS time_zone, min(phone.value) AS phone, min(c.country) AS country
-        FROM member m JOIN app.contact c ON c.id = m.contact_id AND c.workspace_id = %(workspace)s
+        FROM member m CROSS JOIN LATERAL ({_CONTACT}) AS c
         LEFT JOIN LATERAL ({_PHONE}) AS phone ON c.time_zone IS NULL
         GROUP BY 1
         """,
@@ -194,7 +205,7 @@ async def list_all_places(tx: Tx, campaign: Campaign) -> list[Place]:
         f"""
         WITH member AS MATERIALIZED ({_WHOLE_AUDIENCE[campaign.audience_kind]})
         SELECT {_CLOCK} AS name, min(c.time_zone) AS time_zone, min(phone.value) AS phone, min(c.country) AS country
-        FROM member m JOIN app.contact c ON c.id = m.contact_id AND c.workspace_id = %(workspace)s
+        FROM member m CROSS JOIN LATERAL ({_CONTACT}) AS c
         LEFT JOIN LATERAL ({_PHONE}) AS phone ON c.time_zone IS NULL
         GROUP BY 1
         """,
@@ -208,62 +219,86 @@ async def take_in(tx: Tx, campaign: Campaign, terms: Terms, limit: int) -> Slice
     One statement, whatever the number. Whoever has a line already is passed by, so a slice that is done again after
     a crash does nothing twice.
     """
-    # Members, persons and turns as above; runs are guarded by the unique index run_by_subject, lines by primary key.
+    # Persons as above; runs are guarded by the unique index run_by_subject, lines by their primary key.
     rows = await tx.fetch_tuples(
         f"""
         WITH {_PERSONS.format(members=_MEMBERS[campaign.audience_kind])},
         entered AS (
             INSERT INTO app.flow_entry (flow_id, subject_id, workspace_id)
-            SELECT flow_id, contact_id, %(workspace)s FROM turn ORDER BY flow_id, contact_id
+            SELECT flow_id, contact_id, %(workspace)s FROM turn WHERE reason IS NULL ORDER BY flow_id, contact_id
             ON CONFLICT (flow_id, subject_id) DO UPDATE SET entered_at = app.now()
-            RETURNING subject_id
         ), begun AS (
             INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, due_at,
                                  campaign_id)
-            SELECT app.uuid7(), %(workspace)s, turn.flow_id, turn.version, 'contact', turn.contact_id, turn.contact_id,
-                turn.due_at, %(campaign)s
-            FROM turn JOIN entered ON entered.subject_id = turn.contact_id ORDER BY turn.contact_id
-            ON CONFLICT (subject_id, flow_id) DO NOTHING RETURNING id, contact_id, due_at
+            SELECT run_id, %(workspace)s, flow_id, version, 'contact', contact_id, contact_id, due_at, %(campaign)s
+            FROM turn WHERE reason IS NULL ORDER BY contact_id
+            ON CONFLICT (subject_id, flow_id) DO NOTHING RETURNING id
         ), line AS (
             INSERT INTO app.campaign_recipient (campaign_id, contact_id, workspace_id, variant, state, reason, run_id,
                                                 due_at)
-            SELECT %(campaign)s, p.contact_id, %(workspace)s, p.variant,
-                CASE WHEN begun.id IS NULL THEN 'excluded' ELSE 'waiting' END,
-                CASE WHEN begun.id IS NULL THEN coalesce(p.reason, 'in_flow') END, begun.id, begun.due_at
-            FROM person p LEFT JOIN begun USING (contact_id) ORDER BY p.contact_id
-            RETURNING variant, state
+            SELECT %(campaign)s, contact_id, %(workspace)s, variant,
+                CASE WHEN reason IS NULL THEN 'waiting' ELSE 'excluded' END, reason, run_id, due_at
+            FROM turn ORDER BY contact_id
         ), counted AS (
             INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
-            SELECT %(workspace)s, %(campaign)s, variant, state, count(*) FROM (
-                SELECT variant, state FROM line
-                UNION ALL SELECT variant, '{UNDER_WAY}' FROM line WHERE state = 'waiting'
-            ) AS each GROUP BY variant, state
+            SELECT %(workspace)s, %(campaign)s, variant, state, count(*)
+            FROM turn CROSS JOIN LATERAL unnest(
+                CASE WHEN reason IS NULL THEN ARRAY['waiting', '{UNDER_WAY}'] ELSE ARRAY['excluded'] END
+            ) AS each (state) GROUP BY variant, state
         ), told AS (
             INSERT INTO app.flow_tally (workspace_id, flow_id, version, step, outcome, day, runs)
-            SELECT %(workspace)s, part.flow_id, part.version, {WHOLE}, '{STARTED}',
-                (app.now() AT TIME ZONE 'UTC')::date, count(*)
-            FROM line JOIN part USING (variant) WHERE line.state = 'waiting' GROUP BY part.flow_id, part.version
+            SELECT %(workspace)s, flow_id, version, {WHOLE}, '{STARTED}', (app.now() AT TIME ZONE 'UTC')::date, count(*)
+            FROM turn WHERE reason IS NULL GROUP BY flow_id, version
         )
         SELECT (SELECT place FROM member ORDER BY place DESC LIMIT 1), (SELECT count(*) FROM member),
-            (SELECT count(*) FROM begun),
+            (SELECT count(*) FROM begun), (SELECT count(*) FROM turn WHERE reason IS NULL),
             (SELECT coalesce(jsonb_object_agg(moment, n), '{{}}')
-             FROM (SELECT moment, count(*) AS n FROM turn GROUP BY moment) AS moments)
+             FROM (SELECT moment, count(*) AS n FROM turn WHERE reason IS NULL GROUP BY moment) AS moments)
         """,
         {**_whom(tx, campaign, campaign.cursor, limit), **_how(campaign, terms)},
     )
-    cursor, looked_at, begun, spread = rows[0]
+    cursor, looked_at, begun, going, spread = rows[0]
+    if begun < going:
+        await _leave_out_unbegun(tx, campaign)
     return Slice(cursor, looked_at, begun, spread)
+
+
+async def _leave_out_unbegun(tx: Tx, campaign: Campaign) -> None:
+    """Somebody else began a run of the same flow at the same moment: those persons get nothing from this campaign."""
+    # Those who wait, by the index campaign_recipient_by_state, each run by primary key; it hardly ever happens.
+    await tx.execute(
+        f"""
+        WITH line AS MATERIALIZED (
+            SELECT l.contact_id, v.variant, v.flow_id, v.flow_version FROM app.campaign_recipient l
+            JOIN (SELECT number AS variant, flow_id, flow_version FROM app.campaign_variant
+                  WHERE campaign_id = %(campaign)s) AS v USING (variant)
+            WHERE l.workspace_id = %(workspace)s AND l.campaign_id = %(campaign)s AND l.state = 'waiting'
+              AND NOT EXISTS (SELECT FROM app.run r WHERE r.id = l.run_id)
+        ), counted AS (
+            INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
+            SELECT %(workspace)s, %(campaign)s, variant, change.state, sum(change.recipients)
+            FROM line CROSS JOIN (VALUES ('waiting', -1), ('{UNDER_WAY}', -1), ('excluded', 1))
+                AS change (state, recipients) GROUP BY variant, change.state
+        ), told AS (
+            INSERT INTO app.flow_tally (workspace_id, flow_id, version, step, outcome, day, runs)
+            SELECT %(workspace)s, flow_id, flow_version, {WHOLE}, '{STARTED}', (app.now() AT TIME ZONE 'UTC')::date,
+                -count(*) FROM line GROUP BY flow_id, flow_version
+        )
+        UPDATE app.campaign_recipient l SET state = 'excluded', reason = 'in_flow', run_id = NULL, due_at = NULL
+        FROM line WHERE l.campaign_id = %(campaign)s AND l.contact_id = line.contact_id
+        """,
+        {"workspace": tx.workspace_id, "campaign": campaign.id},
+    )
 
 
 async def list_members(tx: Tx, campaign: Campaign, terms: Terms, after: UUID | None, limit: int) -> list[Member]:
     """The next members as `take_in` would take them in; nothing is written."""
-    # Members, persons and turns as above; names by primary key.
+    # Persons as above.
     return await tx.fetch_all(
         Member,
         f"""
         WITH {_PERSONS.format(members=_MEMBERS[campaign.audience_kind])}
-        SELECT p.contact_id, c.name, p.variant, p.flow_id, p.version, p.reason, turn.due_at
-        FROM person p JOIN app.contact c ON c.id = p.contact_id LEFT JOIN turn USING (contact_id) ORDER BY p.contact_id
+        SELECT contact_id, name, variant, flow_id, version, reason, due_at FROM turn ORDER BY contact_id
         """,
         {**_whom(tx, campaign, after, limit), **_how(campaign, terms)},
     )
@@ -313,8 +348,7 @@ def _how(campaign: Campaign, terms: Terms) -> dict[str, object]:
         "channels": [part.channel for part in terms.parts],
         "lows": [part.low for part in terms.parts],
         "highs": [part.high for part in terms.parts],
-        "clocks": list(terms.clocks),
-        "instants": list(terms.clocks.values()),
+        "clocks": json.dumps(terms.clocks, default=str),
         "is_local": campaign.start_kind == "local_hour",
         "is_again": campaign.sends_to_missed_of is not None,
         "family": [one for one in terms.family if one != campaign.id],

@@ -13,15 +13,30 @@ _NOBODY = UUID(int=0)
 # Whoever got it is not taken for somebody who did not, whatever happens to a later message of theirs; an answer and an
 # opt-out come after everything else. Whoever was never taken in stays so.
 _MAY_COME_TO = """
-    held.old <> new.state AND CASE held.old
-        WHEN 'sent' THEN new.state IN ('answered', 'bounced', 'opted_out')
-        WHEN 'bounced' THEN new.state IN ('answered', 'opted_out')
-        WHEN 'answered' THEN new.state = 'opted_out'
+    held.old <> held.state AND CASE held.old
+        WHEN 'sent' THEN held.state IN ('answered', 'bounced', 'opted_out')
+        WHEN 'bounced' THEN held.state IN ('answered', 'opted_out')
+        WHEN 'answered' THEN held.state = 'opted_out'
         WHEN 'opted_out' THEN false
         WHEN 'excluded' THEN false
-        WHEN 'cancelled' THEN new.state IN ('sent', 'in_doubt', 'bounced', 'failed', 'queued')
-        ELSE new.state <> 'opted_out' AND new.state <> 'answered' OR held.old = 'in_doubt'
+        WHEN 'cancelled' THEN held.state IN ('sent', 'in_doubt', 'bounced', 'failed', 'queued')
+        ELSE held.state <> 'opted_out' AND held.state <> 'answered' OR held.old = 'in_doubt'
     END
+"""
+# Lines by primary key, locked in its order, so that no two batches wait for each other, and then found again by where
+# they lie, which holds while they are locked. OFFSET 0 keeps it so: the statistics of a new ledger say nothing.
+_HELD = """
+    new AS MATERIALIZED (
+        SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[],
+                             %(runs)s::uuid[], %(messages)s::uuid[])
+             AS new (campaign_id, contact_id, state, reason, run_id, message_id) ORDER BY campaign_id, contact_id
+    ), held AS MATERIALIZED (
+        SELECT new.*, l.state AS old, l.variant, l.place FROM new CROSS JOIN LATERAL (
+            SELECT state, variant, ctid AS place FROM app.campaign_recipient
+            WHERE workspace_id = %(workspace)s AND campaign_id = new.campaign_id AND contact_id = new.contact_id
+            OFFSET 0 FOR NO KEY UPDATE
+        ) AS l
+    )
 """
 # Counts what a statement named `moved` did; adds some rows.
 _COUNT_MOVES = """
@@ -33,59 +48,34 @@ _COUNT_MOVES = """
 """
 
 
-async def move_recipients(tx: Tx, changes: Sequence[Change]) -> int:
-    """Write what happened to recipients, each of them once, and count it; returns how many lines changed.
+async def move_recipients(tx: Tx, changes: Sequence[Change]) -> None:
+    """Write what happened to recipients, each of them once, and count it.
 
     A change that comes too late for its line, such as a message dropped after an earlier one was sent, is left out.
     """
-    # By primary key, locked in its order, so that no two batches wait for each other.
-    return await tx.execute(
+    # Lines as in _HELD.
+    await tx.execute(
         f"""
-        WITH new AS (
-            SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[],
-                                 %(runs)s::uuid[], %(messages)s::uuid[])
-                 AS new (campaign_id, contact_id, state, reason, run_id, message_id)
-        ), held AS MATERIALIZED (
-            SELECT l.campaign_id, l.contact_id, l.state AS old, l.variant
-            FROM app.campaign_recipient l JOIN new USING (campaign_id, contact_id)
-            WHERE l.workspace_id = %(workspace)s ORDER BY l.campaign_id, l.contact_id FOR NO KEY UPDATE OF l
-        ), moved AS (
-            UPDATE app.campaign_recipient l SET state = new.state, reason = new.reason, updated_at = app.now(),
-                message_id = coalesce(new.message_id, l.message_id), run_id = coalesce(new.run_id, l.run_id)
-            FROM held JOIN new USING (campaign_id, contact_id)
-            WHERE l.campaign_id = held.campaign_id AND l.contact_id = held.contact_id AND {_MAY_COME_TO}
+        WITH {_HELD}, moved AS (
+            UPDATE app.campaign_recipient l SET state = held.state, reason = held.reason, updated_at = app.now(),
+                message_id = coalesce(held.message_id, l.message_id), run_id = coalesce(held.run_id, l.run_id)
+            FROM held WHERE l.ctid = held.place AND {_MAY_COME_TO}
             RETURNING l.campaign_id, held.variant, held.old, l.state
         )
         {_COUNT_MOVES}
         """,
-        {
-            "workspace": tx.workspace_id,
-            "campaigns": [change.campaign_id for change in changes],
-            "contacts": [change.contact_id for change in changes],
-            "states": [change.state for change in changes],
-            "reasons": [change.reason for change in changes],
-            "runs": [change.run_id for change in changes],
-            "messages": [change.message_id for change in changes],
-        },
+        _columns(tx, changes),
     )
 
 
 async def end_waiting(tx: Tx, changes: Sequence[Change]) -> None:
     """Write why recipients get nothing whose run ended before it wrote to them, and count runs as ended."""
-    # By primary key, locked in its order.
+    # Lines as in _HELD.
     await tx.execute(
         f"""
-        WITH new AS (
-            SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[])
-                 AS new (campaign_id, contact_id, state, reason)
-        ), held AS MATERIALIZED (
-            SELECT l.campaign_id, l.contact_id, l.state AS old, l.variant
-            FROM app.campaign_recipient l JOIN new USING (campaign_id, contact_id)
-            WHERE l.workspace_id = %(workspace)s ORDER BY l.campaign_id, l.contact_id FOR NO KEY UPDATE OF l
-        ), moved AS (
-            UPDATE app.campaign_recipient l SET state = new.state, reason = new.reason, updated_at = app.now()
-            FROM held JOIN new USING (campaign_id, contact_id)
-            WHERE l.campaign_id = held.campaign_id AND l.contact_id = held.contact_id AND held.old = 'waiting'
+        WITH {_HELD}, moved AS (
+            UPDATE app.campaign_recipient l SET state = held.state, reason = held.reason, updated_at = app.now()
+            FROM held WHERE l.ctid = held.place AND held.old = 'waiting'
             RETURNING l.campaign_id, held.variant, held.old, l.state
         ), ended AS (
             INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
@@ -93,14 +83,20 @@ async def end_waiting(tx: Tx, changes: Sequence[Change]) -> None:
         )
         {_COUNT_MOVES}
         """,
-        {
-            "workspace": tx.workspace_id,
-            "campaigns": [change.campaign_id for change in changes],
-            "contacts": [change.contact_id for change in changes],
-            "states": [change.state for change in changes],
-            "reasons": [change.reason for change in changes],
-        },
+        _columns(tx, changes),
     )
+
+
+def _columns(tx: Tx, changes: Sequence[Change]) -> dict[str, object]:
+    return {
+        "workspace": tx.workspace_id,
+        "campaigns": [change.campaign_id for change in changes],
+        "contacts": [change.contact_id for change in changes],
+        "states": [change.state for change in changes],
+        "reasons": [change.reason for change in changes],
+        "runs": [change.run_id for change in changes],
+        "messages": [change.message_id for change in changes],
+    }
 
 
 async def find_lately_reached(tx: Tx, contact_ids: Collection[UUID], window: timedelta) -> list[tuple[UUID, UUID]]:
@@ -110,11 +106,15 @@ async def find_lately_reached(tx: Tx, contact_ids: Collection[UUID], window: tim
         (row[0], row[1])
         for row in await tx.fetch_tuples(
             """
-            SELECT DISTINCT ON (l.contact_id) l.campaign_id, l.contact_id
-            FROM app.campaign c JOIN app.campaign_recipient l ON l.campaign_id = c.id
-            WHERE c.workspace_id = %s AND c.started_at > app.now() - %s AND l.contact_id = ANY(%s)
-              AND l.state IN ('sent', 'answered', 'bounced', 'in_doubt')
-            ORDER BY l.contact_id, l.updated_at DESC, l.campaign_id
+            SELECT DISTINCT ON (wanted.contact_id) c.id, wanted.contact_id
+            FROM (SELECT id FROM app.campaign WHERE workspace_id = %s AND started_at > app.now() - %s) AS c
+            CROSS JOIN unnest(%s::uuid[]) AS wanted (contact_id)
+            CROSS JOIN LATERAL (
+                SELECT updated_at FROM app.campaign_recipient
+                WHERE campaign_id = c.id AND contact_id = wanted.contact_id
+                  AND state IN ('sent', 'answered', 'bounced', 'in_doubt') OFFSET 0
+            ) AS l
+            ORDER BY wanted.contact_id, l.updated_at DESC, c.id
             """,
             (tx.workspace_id, window, list(contact_ids)),
         )
@@ -253,25 +253,31 @@ async def spread_runs(
 
     The first goes at `since` plus `place` times `gap`. With `only_past` those stay whose moment is still to come.
     """
-    # Recipients by primary key, runs by theirs; runs are locked before lines, as everywhere.
+    # Lines and runs by primary key; runs are locked before lines, as everywhere. A run that somebody holds is being
+    # moved at this moment, so it needs no turn.
     return await tx.execute(
         """
         WITH turn AS MATERIALIZED (
-            SELECT l.contact_id, l.run_id
-            FROM app.campaign_recipient l JOIN app.run r ON r.id = l.run_id
-            WHERE l.workspace_id = %(workspace)s AND l.campaign_id = %(campaign)s AND l.contact_id = ANY(%(contacts)s)
-              AND l.state = 'waiting' AND r.revision = 0 AND r.parked IS DISTINCT FROM 'merged'
-              AND (NOT %(only_past)s OR r.due_at <= %(since)s + interval '1 second')
-            ORDER BY r.id FOR NO KEY UPDATE OF r
+            SELECT wanted.contact_id, l.line, r.id, r.place
+            FROM unnest(%(contacts)s::uuid[]) AS wanted (contact_id)
+            CROSS JOIN LATERAL (
+                SELECT run_id, ctid AS line FROM app.campaign_recipient
+                WHERE workspace_id = %(workspace)s AND campaign_id = %(campaign)s AND contact_id = wanted.contact_id
+                  AND state = 'waiting' OFFSET 0
+            ) AS l
+            CROSS JOIN LATERAL (
+                SELECT id, ctid AS place FROM app.run
+                WHERE id = l.run_id AND revision = 0 AND parked IS DISTINCT FROM 'merged'
+                  AND (NOT %(only_past)s OR due_at <= %(since)s + interval '1 second')
+                OFFSET 0 FOR NO KEY UPDATE SKIP LOCKED
+            ) AS r
+        ), slot AS MATERIALIZED (
+            SELECT line, place, %(since)s
+                + (%(place)s + row_number() OVER (ORDER BY contact_id) - 1) * %(gap)s::interval AS due_at FROM turn
         ), moved AS (
-            UPDATE app.run r SET due_at = %(since)s + (%(place)s + slot.place) * %(gap)s::interval
-            FROM (SELECT run_id, row_number() OVER (ORDER BY contact_id) - 1 AS place FROM turn) AS slot
-            WHERE r.id = slot.run_id
-            RETURNING r.id, r.contact_id, r.due_at
+            UPDATE app.run r SET due_at = slot.due_at FROM slot WHERE r.ctid = slot.place
         )
-        UPDATE app.campaign_recipient l SET due_at = moved.due_at
-        FROM moved JOIN turn ON turn.run_id = moved.id
-        WHERE l.campaign_id = %(campaign)s AND l.contact_id = turn.contact_id
+        UPDATE app.campaign_recipient l SET due_at = slot.due_at FROM slot WHERE l.ctid = slot.line
         """,
         {
             "workspace": tx.workspace_id,
@@ -291,13 +297,16 @@ async def mark_cancelled(tx: Tx, campaign_id: UUID, contact_ids: Sequence[UUID])
     await tx.execute(
         f"""
         WITH held AS MATERIALIZED (
-            SELECT campaign_id, contact_id, variant, state AS old FROM app.campaign_recipient
-            WHERE workspace_id = %(workspace)s AND campaign_id = %(campaign)s AND contact_id = ANY(%(contacts)s)
-              AND (state = 'waiting' OR state = 'dropped' AND reason IN ('stopped', %(cancelled)s))
-            ORDER BY contact_id FOR NO KEY UPDATE
+            SELECT l.* FROM (SELECT * FROM unnest(%(contacts)s::uuid[]) AS id ORDER BY id) AS wanted
+            CROSS JOIN LATERAL (
+                SELECT variant, state AS old, ctid AS place FROM app.campaign_recipient
+                WHERE workspace_id = %(workspace)s AND campaign_id = %(campaign)s AND contact_id = wanted.id
+                  AND (state = 'waiting' OR state = 'dropped' AND reason IN ('stopped', %(cancelled)s))
+                OFFSET 0 FOR NO KEY UPDATE
+            ) AS l
         ), moved AS (
             UPDATE app.campaign_recipient l SET state = 'cancelled', reason = NULL, updated_at = app.now() FROM held
-            WHERE l.campaign_id = held.campaign_id AND l.contact_id = held.contact_id
+            WHERE l.ctid = held.place
             RETURNING l.campaign_id, held.variant, held.old, l.state
         )
         {_COUNT_MOVES}
