@@ -130,7 +130,12 @@ class Claimer:
         stopped = [message for message in messages.values() if message.stop_reason is not None]
         await repository_outbox.delete_outbox(tx, [message.id for message in stopped])
         await drop_stopped(tx, [(message, message.stop_reason or "") for message in stopped])
-        going = [message for message in messages.values() if message.stop_reason is None]
+        # The urgent lanes first: of two campaigns that would go over a contact's cap, the one of higher priority goes.
+        lanes = {row.message_id: row.lane for row in due}
+        going = sorted(
+            (message for message in messages.values() if message.stop_reason is None),
+            key=lambda message: lanes[message.id],
+        )
         if not going:
             return []
         reader = await GateReader.read(tx, going)

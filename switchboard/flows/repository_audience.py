@@ -66,6 +66,7 @@ _CONTACT = """
     SELECT id, name, time_zone, country, opted_out_at FROM app.contact
     WHERE id = m.contact_id AND workspace_id = %(workspace)s AND merged_into IS NULL OFFSET 0
 """
+# The first number of each; by the index identity_by_contact.
 _PHONE = """
     SELECT i.value FROM app.identity i WHERE i.contact_id = c.id AND i.kind = 'phone' ORDER BY i.rank, i.id LIMIT 1
 """

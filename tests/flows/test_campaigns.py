@@ -362,3 +362,26 @@ async def test_two_flows_share_the_audience(database: Database, workspace_id: UU
         assert first.states["queued"] + second.states["queued"] == 200
         assert 60 < first.states["queued"] < 140
         await check_ledger(tx, campaign.id)
+
+
+async def test_over_the_cap_the_campaign_of_higher_priority_goes(
+    database: Database, workspace_id: UUID, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await tx.execute("UPDATE app.workspace SET cap_messages = 1, cap_days = 1, quiet_start = quiet_end")
+        await add_people(tx, 10)
+        low = await add_campaign(tx, owner, priority="low")
+        high = await add_campaign(tx, owner, [OTHER_LETTER], name="summer", priority="high")
+        await campaigns.start_campaign(tx, owner, low.id)
+    # The one of lower priority is written first.
+    await run_campaign(database)
+    async with database.transaction(workspace_id) as tx:
+        await campaigns.start_campaign(tx, owner, high.id)
+    await run_campaign(database)
+    await send_all(outbox(database))
+    async with database.transaction(workspace_id) as tx:
+        assert await check_ledger(tx, high.id) == {"sent": 10}
+        assert await check_ledger(tx, low.id) == {"queued": 10}
+        assert await tx.fetch_tuples("SELECT DISTINCT reason FROM app.message WHERE campaign_id = %s", (low.id,)) == [
+            ("frequency_cap",)
+        ]
