@@ -17,6 +17,7 @@ import structlog
 from switchboard.delivery import letters, pacing, repository, repository_holds, repository_outbox
 from switchboard.delivery.gate import Verdict, decide
 from switchboard.delivery.gate_facts import GateReader
+from switchboard.delivery.lanes import Lanes
 from switchboard.delivery.letters import Letterhead, Outgoing
 from switchboard.delivery.models import LANES, LoadLeadFacts, Message
 from switchboard.delivery.pacing import Paces, Room
@@ -62,6 +63,7 @@ class Claimer:
         self._database = database
         self._lanes = tuple(lanes)
         self._paces = paces
+        self._looks: dict[frozenset[str], Lanes] = {}
         self._letterhead = letterhead
         self._load_lead_facts = load_lead_facts
 
@@ -70,6 +72,13 @@ class Claimer:
 
         `waiting` are the campaigns of messages taken before and not begun yet: it says which of them are held now.
         """
+        try:
+            return await self._claim(channels, room, waiting)
+        except BaseException:
+            self._look_at_everything()
+            raise
+
+    async def _claim(self, channels: Collection[str], room: Room, waiting: Collection[UUID]) -> Claimed:
         outgoing: list[Outgoing] = []
         async with self._database.queue_loop() as tx:
             due, rested = await self._claim_rows(tx, channels, room)
@@ -107,9 +116,13 @@ class Claimer:
     async def _claim_lanes(self, tx: Tx, channels: Collection[str], room: Room) -> list[Due]:
         if not channels or room.slots <= 0:
             return []
-        return await repository_outbox.claim(
-            tx, channels, slots=room.slots, slots_for_flows=room.slots_for_flows, lanes=self._lanes
-        )
+        # What a channel's break leaves behind must not be passed over by the marks of those that work.
+        lanes = self._looks.setdefault(frozenset(channels), Lanes(self._lanes))
+        return await lanes.claim(tx, channels, room)
+
+    def _look_at_everything(self) -> None:
+        for lanes in self._looks.values():
+            lanes.reset()
 
     async def _decide_safely(self, tx: Tx, due: Sequence[Due]) -> list[Outgoing]:
         """Decide on a workspace's rows; when that fails, on one after the other, so that one bad row harms no other."""
@@ -152,6 +165,7 @@ class Claimer:
         verdicts = []
         for message in messages:
             if _is_capped(message) and message.contact_id is not None and message.contact_id not in free:
+                self._look_at_everything()
                 continue
             verdict = decide(reader.facts_of(message))
             if verdict.action == "send":

@@ -21,7 +21,9 @@ TROUBLED: tuple[State, ...] = ("failed", "in_doubt", "bounced", "held", "dropped
 # Which queue within the outbox a message stands in: the smaller goes first.
 LANE_URGENT, LANE_REPLY, LANE_FLOW = 0, 1, 5
 LANE_OF_PRIORITY: Mapping[CampaignPriority, int] = {"high": 7, "normal": 8, "low": 9}
-LANES = (LANE_URGENT, LANE_REPLY, LANE_FLOW, *LANE_OF_PRIORITY.values())
+URGENT_LANES = (LANE_URGENT, LANE_REPLY)
+PATIENT_LANES = (LANE_FLOW, *LANE_OF_PRIORITY.values())
+LANES = URGENT_LANES + PATIENT_LANES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from switchboard.delivery.channels.base import Channel
 from switchboard.delivery.claiming import NO_PACES, Claimer
 from switchboard.delivery.completing import Outcome, complete
 from switchboard.delivery.letters import Letterhead
-from switchboard.delivery.models import LANES, LoadLeadFacts, no_lead_facts
+from switchboard.delivery.models import LANE_REPLY, LANES, LoadLeadFacts, no_lead_facts
 from switchboard.delivery.pacing import Paces, Room
 from switchboard.delivery.queueing import OUTBOX
 from switchboard.delivery.sending import Sender
@@ -52,7 +52,8 @@ class OutboxLoop:
         self._claimer = Claimer(database, letterhead, load_lead_facts, lanes=lanes, paces=paces)
         self._breaker = Breaker()
         self._slots = slots
-        self._sender = Sender(self._channels, slots, SLOTS_KEPT_FOR_URGENT)
+        self._takes_urgent = min(lanes) <= LANE_REPLY
+        self._sender = Sender(self._channels, slots, SLOTS_KEPT_FOR_URGENT if self._takes_urgent else 0)
         self._unwatched: list[Outcome] = []
         self._outcomes: list[Outcome] = []
         self._messages_per_second = 0.0
@@ -93,7 +94,7 @@ class OutboxLoop:
         # Not before half of what was taken ahead is gone: few large batches cost less than many small ones.
         if self._sender.patient_waiting <= (ahead - self._slots) // 2:
             return Room(slots=MOST_TAKEN, slots_for_flows=max(ahead - self._sender.patient_under_way, 0))
-        if monotonic_seconds() - self._looked_at < URGENT_SECONDS:
+        if not self._takes_urgent or monotonic_seconds() - self._looked_at < URGENT_SECONDS:
             return None
         return Room(slots=MOST_TAKEN, slots_for_flows=0)
 

@@ -1,6 +1,6 @@
 """Putting messages into the outbox, and taking them out again before they go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from switchboard.accounts.models import Member, Workspace
 from switchboard.accounts.service import get_workspace, list_members
 from switchboard.delivery import repository, repository_outbox, repository_templates
-from switchboard.delivery.models import Draft, Message
+from switchboard.delivery.models import LANE_REPLY, Draft, Message
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import SYSTEM, Actor, Event
@@ -18,6 +18,7 @@ from switchboard.people import service as people
 from switchboard.people.models import Contact
 
 OUTBOX = "outbox"
+OUTBOX_URGENT = "outbox-urgent"
 
 _WHY_STOPPED = "It was called back before it went out: {reason}."
 
@@ -60,6 +61,12 @@ async def make_messages(tx: Tx, drafts: Sequence[Draft]) -> list[Message]:
     unsent = {"stop_reason": None, "sent_anyway_by": None, "created_at": await tx.now(), "sent_at": None}
     rows: list[dict[str, Any]] = [{**_make_row(draft, around), **unsent} for draft in drafts]
     return [Message(**row) for row in rows]
+
+
+async def wake_outbox(tx: Tx, lanes: Iterable[int]) -> None:
+    """Wake, on commit, the loops that take from these lanes."""
+    for name in {OUTBOX_URGENT if lane <= LANE_REPLY else OUTBOX for lane in lanes}:
+        await wake(tx, name)
 
 
 async def drop_queued(tx: Tx, run_ids: Sequence[UUID], reason: str) -> list[UUID]:
@@ -191,7 +198,7 @@ async def _make_due(tx: Tx, queued: Sequence[tuple[Draft, Mapping[str, object]]]
             [draft.lane for draft, _ in queued],
             [draft.campaign_id for draft, _ in queued],
         )
-        await wake(tx, OUTBOX)
+        await wake_outbox(tx, (draft.lane for draft, _ in queued))
 
 
 def _event_of(draft: Draft, row: Mapping[str, object]) -> Event:

@@ -6,12 +6,11 @@ from datetime import timedelta
 from switchboard.accounts.service import get_workspace
 from switchboard.delivery import repository_alike, repository_templates
 from switchboard.delivery.models import Draft
-from switchboard.delivery.queueing import OUTBOX, event_data, first_state
+from switchboard.delivery.queueing import event_data, first_state, wake_outbox
 from switchboard.delivery.repository_alike import AddedMessages, Recipients
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events_alike import AlikeEvents, append_alike
 from switchboard.kernel.ids import new_moment
-from switchboard.kernel.queues import wake
 
 
 async def queue_alike(tx: Tx, draft: Draft, to: Recipients, not_after: timedelta | None) -> None:
@@ -29,7 +28,7 @@ async def queue_alike(tx: Tx, draft: Draft, to: Recipients, not_after: timedelta
     for added in await repository_alike.insert_alike(tx, to, new_moment(), columns, template):
         await _tell(tx, draft, added)
         if added.state == "queued":
-            await wake(tx, OUTBOX)
+            await wake_outbox(tx, [draft.lane])
 
 
 def _columns(draft: Draft, *, has_template: bool) -> dict[str, object]:

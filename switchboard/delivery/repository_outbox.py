@@ -3,12 +3,13 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
 
 from switchboard.delivery.models import LANE_REPLY, LANES, ChannelBreak, Message
 from switchboard.kernel.db import Tx
+from switchboard.kernel.low_water import EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Due:
     lane: int
     attempts: int
     token: int
+    due_at: datetime | None = None
     is_held: bool = False
 
 
@@ -59,10 +61,13 @@ async def insert_again(tx: Tx, message: Message, lane: int, token: int) -> bool:
     return added == 1
 
 
+FROM_THE_BEGINNING: Mapping[int, datetime] = dict.fromkeys(LANES, EVERYTHING)
+
 _OF_LANE = """
         lane_{lane} AS (
-            SELECT message_id, workspace_id, channel, lane, attempts, token, campaign_id FROM app.outbox
-            WHERE lease_until IS NULL AND lane = {lane} AND due_at <= app.now() AND channel = ANY(%(channels)s)
+            SELECT message_id, workspace_id, channel, lane, attempts, token, due_at, campaign_id FROM app.outbox
+            WHERE lease_until IS NULL AND lane = {lane} AND due_at <= app.now() AND due_at >= %(since_{lane})s
+              AND channel = ANY(%(channels)s)
             ORDER BY due_at LIMIT greatest(0, {room}) FOR UPDATE SKIP LOCKED
         )"""
 
@@ -89,7 +94,7 @@ def _claim_statement(lanes: Sequence[int]) -> str:
             UPDATE app.outbox o SET due_at = 'infinity' FROM taken
             WHERE taken.is_held AND o.message_id = taken.message_id
         )
-        SELECT message_id, workspace_id, channel, lane, attempts, token, is_held FROM taken
+        SELECT message_id, workspace_id, channel, lane, attempts, token, due_at, is_held FROM taken
         """
 
 
@@ -102,15 +107,24 @@ def _less(lane: int) -> str:
 
 
 async def claim(
-    tx: Tx, channels: Collection[str], *, slots: int, slots_for_flows: int, lanes: Sequence[int] = LANES
+    tx: Tx,
+    channels: Collection[str],
+    *,
+    slots: int,
+    slots_for_flows: int,
+    since: Mapping[int, datetime] = FROM_THE_BEGINNING,
 ) -> list[Due]:
     """Hold rows that are due on these channels, the urgent lanes first; those of held campaigns are parked.
 
-    At most `slots` altogether, and at most `slots_for_flows` of those of the lanes that may wait.
+    At most `slots` altogether, and at most `slots_for_flows` of those of the lanes that may wait. `since` says for each
+    lane to be looked at from which moment on.
     """
     # One range of the partial index outbox_due a lane: what is put off in one lane is never walked for another.
-    statement = _claim_statement(tuple(lanes))
-    return await tx.fetch_all(Due, statement, {"channels": list(channels), "slots": slots, "flows": slots_for_flows})
+    statement = _claim_statement(tuple(sorted(since)))
+    marks = {f"since_{lane}": moment for lane, moment in since.items()}
+    return await tx.fetch_all(
+        Due, statement, {"channels": list(channels), "slots": slots, "flows": slots_for_flows, **marks}
+    )
 
 
 async def lease(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> dict[UUID, int]:

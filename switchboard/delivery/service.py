@@ -25,7 +25,7 @@ from switchboard.delivery.models import (
     Trouble,
     TroubleCount,
 )
-from switchboard.delivery.queueing import OUTBOX, drop_queued, message_event, queue_messages
+from switchboard.delivery.queueing import drop_queued, message_event, queue_messages, wake_outbox
 from switchboard.delivery.queueing_alike import queue_alike
 from switchboard.delivery.repository_alike import Recipients
 from switchboard.delivery.suppressing import record_bounce, suppress, unsuppress
@@ -33,7 +33,6 @@ from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.ids import lowest_id, new_id
-from switchboard.kernel.queues import wake
 
 __all__ = [
     "Recipients",
@@ -227,4 +226,4 @@ async def _put_back(tx: Tx, caller: Caller, message: Message, *, sent_anyway_by:
     anyway = {} if sent_anyway_by is None else {"is_anyway": True}
     queued = message_event("message.queued", message, {"again": True, **anyway})
     await events.append(tx, [replace(queued, actor=caller.actor)])
-    await wake(tx, OUTBOX)
+    await wake_outbox(tx, [lane])

@@ -58,13 +58,20 @@ def _collect_seldom() -> None:
 
 
 def choose_loops(loops: Sequence[Loop], queues: Sequence[str]) -> list[Loop]:
-    """The loops of the named queues, all without a name; raises ConfigurationError for a name that is none."""
+    """The loops of the named queues, all without a name; raises ConfigurationError for a name that is none.
+
+    A queue brings the loops beside it: `outbox` is also `outbox-urgent` and `outbox-reaper`.
+    """
     known = {loop.name: loop for loop in loops}
     unknown = [name for name in queues if name not in known]
     if unknown:
         expected = f"expected some of {', '.join(sorted(known))}"
         raise ConfigurationError("There is no such queue.", problems=[Problem(name, expected) for name in unknown])
-    return [known[name] for name in queues] if queues else list(loops)
+    return [loop for loop in loops if not queues or any(_belongs(loop, name) for name in queues)]
+
+
+def _belongs(loop: Loop, queue: str) -> bool:
+    return loop.name == queue or loop.name.startswith(f"{queue}-")
 
 
 async def _report(database: Database, names: list[str]) -> None:

@@ -37,7 +37,7 @@ async def test_messages_reach_a_real_mail_server(
 ) -> None:
     server = await start_server()
     settings = load_settings({**SMTP, "SMTP_PORT": str(server.port), "SMTP_FROM": "mail@acme.example"})
-    loop = OutboxLoop(database, build_channels(settings, database), Letterhead.of(settings))
+    loop = OutboxLoop(database, build_channels(settings, database, connections=3), Letterhead.of(settings))
     drafts = [Draft(purpose="transactional", contact_id=ann, subject=f"No {n}", text="Hello") for n in range(30)]
     ids = await queue(database, workspace_id, *drafts)
     # A tick claims only as much as goes out in a moment, so a slow machine needs more of them.
@@ -109,8 +109,8 @@ def test_links_and_keys_name_what_they_were_made_for() -> None:
 
 
 async def test_the_settings_choose_the_channel(database: Database) -> None:
-    assert build_channels(load_settings({}), database)["email"].name == "mailbox"
-    assert isinstance(build_channels(load_settings(SMTP), database)["email"], SmtpChannel)
+    assert build_channels(load_settings({}), database, connections=3)["email"].name == "mailbox"
+    assert isinstance(build_channels(load_settings(SMTP), database, connections=3)["email"], SmtpChannel)
 
 
 def _bytes(content: bytes | str | None) -> bytes:

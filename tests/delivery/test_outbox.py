@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from switchboard.accounts.models import Caller, system_caller
-from switchboard.delivery import service
+from switchboard.delivery import repository_outbox, service
 from switchboard.delivery.channels.base import SendError
 from switchboard.delivery.claiming import Claimer
 from switchboard.delivery.completing import Outcome, complete
@@ -25,6 +26,7 @@ from switchboard.kernel.queues import Tick
 from tests.conftest import Urls, move_clock
 from tests.delivery.letters import WELCOME, letter, make_contact
 from tests.delivery.sending import (
+    DEADLINE_SECONDS,
     LETTERHEAD,
     HoldingChannel,
     Outbox,
@@ -376,3 +378,32 @@ async def test_it_looks_again_when_the_last_under_way_has_come_back(
     # There was room for none, so the other one is still due: waiting for a notice would hold it up.
     assert await loop.tick() == Tick(0, has_more=True)
     await loop.close()
+
+
+async def test_what_becomes_due_behind_the_mark_is_found_when_there_is_nothing_else(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    outbox = Outbox(database)
+    await queue(database, workspace_id, letter(ann, "first", purpose="transactional"))
+    await outbox.run()
+    await queue(database, workspace_id, letter(ann, "late", purpose="transactional"))
+    async with database.queue_loop() as tx:
+        await tx.execute("UPDATE app.outbox SET due_at = due_at - interval '1 hour'")
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while len(outbox.subjects) < 2:
+            await outbox.run()
+    assert outbox.subjects == ["first", "late"]
+
+
+async def test_a_mark_passes_over_nothing_of_a_channel_that_rests(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    outbox = Outbox(database)
+    await queue(database, workspace_id, letter(ann, "waits", purpose="transactional"))
+    async with database.queue_loop() as tx:
+        await repository_outbox.begin_break(tx, "email", timedelta(seconds=5), "Connection refused")
+    await outbox.run()
+    assert outbox.subjects == []
+    await move_clock(urls, "6 seconds")
+    await outbox.run()
+    assert outbox.subjects == ["waits"]

@@ -58,7 +58,7 @@ async def send_into_mailbox(app: Starlette, database: Database, workspace_id: UU
     """Send a message as the worker does and return the id of the mail in the mailbox."""
     (message_id,) = await queue(database, workspace_id, draft)
     settings = app.state.settings
-    loop = OutboxLoop(database, build_channels(settings, database), Letterhead.of(settings))
+    loop = OutboxLoop(database, build_channels(settings, database, connections=3), Letterhead.of(settings))
     while (await loop.tick()).has_more:
         continue
     async with database.transaction(workspace_id) as tx:

@@ -53,7 +53,8 @@ async def test_claiming_walks_one_range_of_the_due_index_a_lane(
     async with database.queue_loop() as tx:
         with recorded_queries() as statements:
             claimed = await repository_outbox.claim(tx, ["email"], slots=200, slots_for_flows=200)
-        params = {"channels": ["email"], "slots": 200, "flows": 200}
+        since = {f"since_{lane}": moment for lane, moment in repository_outbox.FROM_THE_BEGINNING.items()}
+        params = {"channels": ["email"], "slots": 200, "flows": 200, **since}
         explained = await explain(tx, statements[0], params)
     assert len(claimed) == 10
     assert explained.count("Index Scan using outbox_due on outbox") == 6

@@ -73,7 +73,7 @@ async def advance(database: Database, *, limit: int = 100, most: int = 100) -> i
 def outbox(database: Database) -> OutboxLoop:
     """The loop that sends, into the local mailbox."""
     settings = load_settings({"SWITCHBOARD_HOME": "/nonexistent", "APP_SECRET": "kept for tests only, 32 letters long"})
-    (loop, _reaper) = delivery_wiring.build_loops(settings, database, load_letter_facts)
+    (_urgent, loop, _reaper) = delivery_wiring.build_loops(settings, database, load_letter_facts)
     assert isinstance(loop, OutboxLoop)
     return loop
 

@@ -19,35 +19,35 @@ from switchboard.kernel.settings import Settings
 _SETTING_OF = {"url": "EMAIL_WEBHOOK_URL", "secret": "EMAIL_WEBHOOK_SECRET"}
 
 
-def build_channels(settings: Settings, database: Database) -> Mapping[str, Channel]:
-    """Channel by the name that messages carry; e-mail goes where EMAIL_PROVIDER says.
+def build_channels(settings: Settings, database: Database, *, connections: int) -> Mapping[str, Channel]:
+    """Channel by the name that messages carry, with so many connections; e-mail goes where EMAIL_PROVIDER says.
 
     Raises ConfigurationError for settings that cannot be used.
     """
     if settings.email_provider == "smtp":
-        return {"email": SmtpChannel(_smtp_settings(settings))}
+        return {"email": SmtpChannel(_smtp_settings(settings, connections))}
     if settings.email_provider == "webhook":
-        return {"email": WebhookChannel(_webhook_settings(settings))}
+        return {"email": WebhookChannel(_webhook_settings(settings, connections))}
     return {"email": MailboxChannel(store_mail(database))}
 
 
-def _smtp_settings(settings: Settings) -> SmtpSettings:
+def _smtp_settings(settings: Settings, connections: int) -> SmtpSettings:
     return SmtpSettings(
         host=settings.smtp_host,
         port=settings.smtp_port,
         security=settings.smtp_security,
         username=settings.smtp_user,
         password=settings.smtp_password or SecretStr(""),
-        connections=settings.email_connections,
+        connections=connections,
     )
 
 
-def _webhook_settings(settings: Settings) -> WebhookSettings:
+def _webhook_settings(settings: Settings, connections: int) -> WebhookSettings:
     values = {
         "url": settings.email_webhook_url,
         "secret": settings.email_webhook_secret,
         "may_be_private": settings.email_webhook_private,
-        "connections": settings.email_connections,
+        "connections": connections,
     }
     try:
         return read_form(WebhookSettings, values)

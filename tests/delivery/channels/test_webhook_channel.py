@@ -200,11 +200,13 @@ def test_the_specifications_own_example_is_signed_alike(monkeypatch: pytest.Monk
 
 async def test_the_settings_choose_it_and_name_what_is_wrong(database: Database) -> None:
     chosen = {"EMAIL_PROVIDER": "webhook", "EMAIL_WEBHOOK_URL": "https://example.org/send"}
-    channel = build_channels(load_settings({**chosen, "EMAIL_WEBHOOK_SECRET": SECRET}), database)["email"]
+    channel = build_channels(load_settings({**chosen, "EMAIL_WEBHOOK_SECRET": SECRET}), database, connections=3)[
+        "email"
+    ]
     assert channel.name == "webhook"
     with pytest.raises(ConfigurationError) as caught:
         load_settings({"EMAIL_PROVIDER": "webhook"})
     assert [problem.field for problem in caught.value.problems] == ["EMAIL_WEBHOOK_URL", "EMAIL_WEBHOOK_SECRET"]
     with pytest.raises(ConfigurationError) as caught:
-        build_channels(load_settings({**chosen, "EMAIL_WEBHOOK_SECRET": "short"}), database)
+        build_channels(load_settings({**chosen, "EMAIL_WEBHOOK_SECRET": "short"}), database, connections=3)
     assert [problem.field for problem in caught.value.problems] == ["EMAIL_WEBHOOK_SECRET"]
