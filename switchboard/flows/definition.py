@@ -197,7 +197,10 @@ class Stop(Step):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One version of a flow as written. `reentry_after` None means that nobody goes through twice."""
+    """One version of a flow as written. `reentry_after` None means that nobody goes through twice.
+
+    Without `starts`, only campaigns begin it.
+    """
 
     name: str
     title: str

@@ -262,3 +262,11 @@ def test_rubbish_is_refused_and_nothing_worse(text: str) -> None:
     except InvalidError as refusal:
         assert refusal.problems  # noqa: PT017
         assert all(problem.line and problem.column for problem in refusal.problems)  # noqa: PT017
+
+
+def test_only_a_flow_about_contacts_may_be_left_to_campaigns() -> None:
+    text = "flow: news\ntitle: News\nsubject: {}\nsteps: [wait: 1d]\n"
+    assert parse_flow(text.format("contact")).starts == ()
+    with pytest.raises(InvalidError) as refused:
+        parse_flow(text.format("lead"))
+    assert "starts" in refused.value.problems[0].message
