@@ -17,7 +17,14 @@ from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.kernel.events import Event
 from switchboard.kernel.ids import new_id
-from switchboard.people import repository, repository_consents, repository_merging, repository_suggestions
+from switchboard.people import (
+    repository,
+    repository_consents,
+    repository_merging,
+    repository_segments,
+    repository_suggestions,
+    repository_tags,
+)
 from switchboard.people.drafts import ConsentGiven
 from switchboard.people.errors import ContactNotFoundError, MergeNotFoundError, MergeRefusedError
 from switchboard.people.models import ContactRow, Merge
@@ -48,7 +55,7 @@ class ContactHolder(Protocol):
 @dataclass(frozen=True, slots=True)
 class Moved:
     """What a merge did. `filled` has the value before and after of each column of the kept contact it changed,
-    custom fields as `fields.plan`."""
+    custom fields as `fields.plan`. `lists_of_both` have the lost contact no more, for the kept one is in them."""
 
     identities: list[UUID]
     notes: list[UUID]
@@ -58,6 +65,9 @@ class Moved:
     filled: dict[str, list[object]]
     held: dict[str, list[UUID]]
     was_suggested: bool
+    tags: list[str]
+    lists: list[UUID]
+    lists_of_both: list[UUID]
 
     def as_json(self) -> dict[str, object]:
         """The shape of the column `moved`."""
@@ -156,7 +166,16 @@ async def move_rows(
         filled=_filled(kept, after),
         held={holder.name: await holder.move(tx, lost.id, kept.id) for holder in holders},
         was_suggested=await repository_suggestions.decide_pair(tx, kept.id, lost.id, "open", "merged"),
+        tags=await repository_tags.move_tags(tx, lost.id, kept.id),
+        lists=await repository_segments.move_lists(tx, lost.id, kept.id),
+        lists_of_both=await _leave_lists(tx, lost.id),
     )
+
+
+async def _leave_lists(tx: Tx, lost_id: UUID) -> list[UUID]:
+    left = await repository_segments.delete_from_lists(tx, lost_id)
+    await repository_segments.add_to_tally(tx, [(segment_id, -1) for segment_id in left])
+    return left
 
 
 async def _lock_both(tx: Tx, kept_id: UUID, lost_id: UUID) -> tuple[ContactRow, ContactRow]:
@@ -220,6 +239,10 @@ async def _move_back(tx: Tx, done: Merge, moved: Moved, holders: Sequence[Contac
     await repository_merging.move_consents_back(tx, moved.consents, done.lost_id)
     await repository_consents.delete_consents(tx, moved.refusals)
     await repository_merging.repoint_back(tx, moved.repointed, done.lost_id)
+    await repository_tags.move_tags_back(tx, moved.tags, done.kept_id, done.lost_id)
+    await repository_segments.move_lists_back(tx, moved.lists, done.kept_id, done.lost_id)
+    back = await repository_segments.put_into_lists(tx, moved.lists_of_both, done.lost_id)
+    await repository_segments.add_to_tally(tx, [(segment_id, 1) for segment_id in back])
     for holder in holders:
         row_ids = moved.held.get(holder.name)
         if row_ids:
@@ -229,8 +252,9 @@ async def _move_back(tx: Tx, done: Merge, moved: Moved, holders: Sequence[Contac
 
 
 def _read_moved(done: Merge) -> Moved:
+    # A merge of before there were tags and lists says nothing of them.
     def ids(name: str) -> list[UUID]:
-        return [UUID(text) for text in cast(Sequence[str], done.moved[name])]
+        return [UUID(text) for text in cast(Sequence[str], done.moved.get(name, []))]
 
     held = cast(Mapping[str, Sequence[str]], done.moved["held"])
     return Moved(
@@ -242,4 +266,7 @@ def _read_moved(done: Merge) -> Moved:
         filled=cast(dict[str, list[object]], done.moved["filled"]),
         held={name: [UUID(text) for text in row_ids] for name, row_ids in held.items()},
         was_suggested=bool(done.moved["was_suggested"]),
+        tags=list(cast(Sequence[str], done.moved.get("tags", []))),
+        lists=ids("lists"),
+        lists_of_both=ids("lists_of_both"),
     )

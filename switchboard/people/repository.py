@@ -23,7 +23,7 @@ _FIRST_ADDRESSES = """
 """
 _CONTACT = f"""c.id, c.name, c.first_name, c.last_name, c.company, c.time_zone, c.country, c.locale, c.fields,
     c.opted_out_at, c.created_at, {_FIRST_ADDRESSES}"""
-_SUMMARY = f"c.id, c.name, c.company, c.opted_out_at, c.created_at, {_FIRST_ADDRESSES}"
+SUMMARY_COLUMNS = f"c.id, c.name, c.company, c.opted_out_at, c.created_at, {_FIRST_ADDRESSES}"
 
 
 async def find_known(tx: Tx, keys: Collection[Key]) -> Known:
@@ -211,7 +211,7 @@ async def list_contacts(tx: Tx, before: UUID | None, limit: int) -> list[Contact
     return await tx.fetch_all(
         ContactSummary,
         f"""
-        SELECT {_SUMMARY} FROM app.contact c
+        SELECT {SUMMARY_COLUMNS} FROM app.contact c
         WHERE c.workspace_id = %s AND c.merged_into IS NULL AND (%s::uuid IS NULL OR c.id < %s)
         ORDER BY c.id DESC LIMIT %s
         """,

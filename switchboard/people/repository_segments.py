@@ -187,6 +187,8 @@ async def list_of_contact(tx: Tx, contact_id: UUID, limit: int) -> list[MemberOf
 
 async def add_to_tally(tx: Tx, changes: Sequence[tuple[UUID, int]]) -> None:
     """Note by how many each segment has grown or shrunk; nothing is locked, so writers never wait for each other."""
+    if not changes:
+        return
     # One row a segment.
     await tx.execute(
         """
@@ -254,3 +256,55 @@ async def update_segment(tx: Tx, segment: Segment) -> bool:
         },
     )
     return changed == 1
+
+
+async def move_lists(tx: Tx, from_id: UUID, to_id: UUID) -> list[UUID]:
+    """Give a contact's places in lists to another, and say in which; where the other is already, nothing moves."""
+    # By the index segment_member_by_contact, joined to segments by primary key.
+    rows = await tx.fetch_tuples(
+        """
+        UPDATE app.segment_member m SET contact_id = %(to)s FROM app.segment s
+        WHERE m.contact_id = %(from)s AND s.id = m.segment_id AND s.condition IS NULL AND NOT EXISTS (
+            SELECT FROM app.segment_member own WHERE own.segment_id = m.segment_id AND own.contact_id = %(to)s
+        )
+        RETURNING m.segment_id
+        """,
+        {"from": from_id, "to": to_id},
+    )
+    return sorted(row[0] for row in rows)
+
+
+async def move_lists_back(tx: Tx, segment_ids: Sequence[UUID], from_id: UUID, to_id: UUID) -> None:
+    """Give places in lists back to the contact they came from; one that was taken away since stays away."""
+    # By primary key.
+    await tx.execute(
+        "UPDATE app.segment_member SET contact_id = %s WHERE segment_id = ANY(%s) AND contact_id = %s",
+        (to_id, list(segment_ids), from_id),
+    )
+
+
+async def delete_from_lists(tx: Tx, contact_id: UUID) -> list[UUID]:
+    """Take a contact out of all lists, and say of which."""
+    # By the index segment_member_by_contact, joined to segments by primary key.
+    rows = await tx.fetch_tuples(
+        """
+        DELETE FROM app.segment_member m USING app.segment s
+        WHERE m.contact_id = %s AND s.id = m.segment_id AND s.condition IS NULL RETURNING m.segment_id
+        """,
+        (contact_id,),
+    )
+    return sorted(row[0] for row in rows)
+
+
+async def put_into_lists(tx: Tx, segment_ids: Sequence[UUID], contact_id: UUID) -> list[UUID]:
+    """Put a contact into lists, and say into which it was not in yet."""
+    # One row each, by primary key.
+    rows = await tx.fetch_tuples(
+        """
+        INSERT INTO app.segment_member (segment_id, contact_id, workspace_id, is_first)
+        SELECT segment_id, %s, %s, true FROM unnest(%s::uuid[]) AS lists (segment_id)
+        ON CONFLICT DO NOTHING RETURNING segment_id
+        """,
+        (contact_id, tx.workspace_id, list(segment_ids)),
+    )
+    return [row[0] for row in rows]

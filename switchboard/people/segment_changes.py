@@ -19,8 +19,7 @@ async def write_sizes(tx: Tx, changes: Sequence[Changes]) -> None:
     """Keep the sizes alone: nobody is told of those that a segment is filled with."""
     grown = [(each.segment.id, len(each.entered) - len(each.left)) for each in changes]
     differing = [(segment_id, members) for segment_id, members in grown if members]
-    if differing:
-        await repository.add_to_tally(tx, differing)
+    await repository.add_to_tally(tx, differing)
     for segment_id, _ in differing:
         await repository.fold_tally(tx, segment_id)
 

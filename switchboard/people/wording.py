@@ -125,7 +125,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 _LEFT_OVER = re.compile(r"(?:\s*:)?\s*$")
 _GAP = re.compile(r"\s+(?=:|\s)")
 # What people typed or named stands as it is; other values are words of ours such as `quiet_hours`.
-_AS_TYPED = frozenset({"message", "way", "by", "text", "segment"})
+_AS_TYPED = frozenset({"message", "way", "by", "text", "segment", "tags"})
 
 
 def say(kind: str, data: Mapping[str, object], names: Mapping[str, str]) -> tuple[Wording, str]:
@@ -153,7 +153,7 @@ def _value(name: str, data: Mapping[str, object], names: Mapping[str, str]) -> s
         return names.get(str(member_id), "a former member")
     value = data.get(name, "a message" if name == "message" else "")
     if name in _AS_TYPED:
-        return str(value)
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     if isinstance(value, list):
         return ", ".join(str(item).replace("_", " ") for item in value)
     return str(value).replace("_", " ") if value is not None else ""

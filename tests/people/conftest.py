@@ -18,6 +18,7 @@ TABLES = {
     "identity": "SELECT * FROM app.identity ORDER BY id",
     "consent": "SELECT * FROM app.consent ORDER BY id",
     "note": "SELECT * FROM app.note ORDER BY id",
+    "contact_tag": "SELECT * FROM app.contact_tag ORDER BY tag, contact_id",
     "merge_suggestion": "SELECT * FROM app.merge_suggestion ORDER BY id",
 }
 
