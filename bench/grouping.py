@@ -1,6 +1,7 @@
 """Which figures stand together in a chart, and which limit bounds a figure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from bench.chapters import Chapter
@@ -21,6 +22,17 @@ def find_limit(figure: Figure, chapter: Chapter, known: Mapping[str, float]) -> 
     return None
 
 
+def with_shares(figures: Sequence[Figure], chapter: Chapter) -> list[Figure]:
+    """The figures, each that has a limit with the share of it that was reached."""
+    known = gather_limits(figures)
+    shared = []
+    for figure in figures:
+        limit = find_limit(figure, chapter, known)
+        share = {} if limit is None else {"share_of_limit": round(figure.value / limit[1], 3)}
+        shared.append(replace(figure, cost={**share, **figure.cost}))
+    return shared
+
+
 def group(figures: Sequence[Figure], chapter: Chapter) -> list[Group]:
     """Neighbours that share the beginning of their name, their unit and their target go together."""
     groups, known = [], gather_limits(figures)
@@ -36,7 +48,7 @@ def _split(figure: Figure) -> tuple[str, str]:
     """What it belongs to, and what it is in there: `pages.p95 /leads` is `/leads` in `pages.p95`."""
     if " " in figure.metric:
         title, _, label = figure.metric.partition(" ")
-        return title, label
+        return title.rstrip(","), label
     if figure.metric.count(".") >= 2 and not figure.peers:
         title, _, label = figure.metric.rpartition(".")
         return title, label

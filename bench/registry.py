@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 
+from bench.chapters import CHAPTERS
+from bench.grouping import with_shares
 from bench.results import Figure
 
 # In the order of the signal's life. `import` is a word of Python, so its module has another name.
@@ -22,7 +24,8 @@ def measure(name: str, seconds: float, *, full: bool = False, rows: int | None =
     run: Callable[..., list[Figure]] = import_module(_module(name)).run
     known = inspect.signature(run).parameters
     options: Mapping[str, object] = {"full": full, "rows": rows, "runs": rows}
-    return run(seconds, **{word: value for word, value in options.items() if word in known and value is not None})
+    figures = run(seconds, **{word: value for word, value in options.items() if word in known and value is not None})
+    return with_shares(figures, CHAPTERS[name])
 
 
 def _module(name: str) -> str:

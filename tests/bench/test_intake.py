@@ -12,5 +12,6 @@ def test_a_short_run_measures_everything() -> None:
         "intake.arrays_of_100": ("signals/s", 80_000),
         "intake.arrays_of_100.p99": ("ms", None),
     }
-    assert figures["intake.single"].cost.keys() == {"app_us", "postgres_us", "wal_bytes", "commits", "dead_tuples"}
+    keys = {"app_us", "postgres_us", "wal_bytes", "commits", "dead_tuples", "processor_share"}
+    assert figures["intake.single"].cost.keys() == keys
     assert {"empty ASGI", "rows, unnest with dedupe", "fdatasync"} <= figures["intake.single"].limits.keys()

@@ -62,6 +62,7 @@ def test_cost_is_by_the_item() -> None:
         "wal_bytes": 4,
         "commits": 0.02,
         "dead_tuples": 7,
+        "processor_share": round(1.5 / 2 / (os.cpu_count() or 1), 3),
         "share_of_limit": 0.25,
     }
     assert "share_of_limit" not in work.per(1_000)

@@ -6,20 +6,32 @@ from xml.etree import ElementTree as ET
 from bench import report, suite
 from bench.chapters import CHAPTERS
 from bench.charts import number
-from bench.grouping import group
+from bench.grouping import group, with_shares
 from bench.results import Figure, as_json
 
 LIMITS = {"empty ASGI": 40_000.0, "fdatasync": 13_000.0}
-SINGLE = Figure(
-    "intake.single",
-    12_345,
-    "signals/s",
-    "higher",
-    12_000,
-    LIMITS,
-    {"BullMQ 6.7.0": 15_000, "pgqueuer 1.6.0": 2_469},
-    {"app_us": 41.5, "postgres_us": 13.25, "wal_bytes": 512, "commits": 0.02, "dead_tuples": 0},
-    {"procrastinate": "it is not installed"},
+(SINGLE,) = with_shares(
+    [
+        Figure(
+            "intake.single",
+            12_345,
+            "signals/s",
+            "higher",
+            12_000,
+            LIMITS,
+            {"BullMQ 6.7.0": 15_000, "pgqueuer 1.6.0": 2_469},
+            {
+                "app_us": 41.5,
+                "postgres_us": 13.25,
+                "wal_bytes": 512,
+                "commits": 0.02,
+                "dead_tuples": 0,
+                "processor_share": 0.5,
+            },
+            {"procrastinate": "it is not installed"},
+        )
+    ],
+    CHAPTERS["intake"],
 )
 P50 = Figure("intake.single.p50", 4.5, "ms", "lower")
 P99 = Figure("intake.single.p99", 31.2, "ms", "lower", 30)
@@ -50,7 +62,7 @@ def test_the_page_holds_every_figure_once_with_target_limit_and_share() -> None:
     )
     assert "| `intake.single.p50` | 4.5 ms |  |  |  |  |" in page
     assert "| `intake.single.p99` | 31.2 ms | ≤ 30, missed |  |  |  |" in page
-    assert "| `intake.single` | 41.5 | 13.2 | 512 | 0.02 | 0 |" in page
+    assert "| `intake.single` | 41.5 | 13.2 | 512 | 0.02 | 0 | 50% |" in page
     assert "Each measurement lasted 10 s; this was the sizes of the targets." in page
     assert "Pages: failed, it broke." in page
     assert page.count("| `jobs.no_op` | 900/s |") == 1
@@ -79,6 +91,10 @@ def test_a_chart_has_a_bar_a_value_and_a_line_for_the_target(tmp_path: Path) -> 
     words = [text.text for text in chart.iter("{http://www.w3.org/2000/svg}text")]
     assert words[:3] == ["intake.single, signals/s", "Switchboard", "12,345"]
     assert "target 30" in words
+
+
+def test_a_share_is_of_the_limit_that_the_chapter_names() -> None:
+    assert (SINGLE.cost["share_of_limit"], JOBS.cost) == (0.309, {})
 
 
 def test_neighbours_of_one_kind_share_a_scale() -> None:
