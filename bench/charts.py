@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-WIDTH = 760
-LABELS = 250
+WIDTH = 820
+LABELS = 300
 VALUES = 110
 BAR = 16
 STEP = 22

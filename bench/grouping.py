@@ -58,4 +58,4 @@ def _split(figure: Figure) -> tuple[str, str]:
 def _bars(figure: Figure, limit: tuple[str, float] | None) -> list[Bar]:
     bars = [Bar(_split(figure)[1], figure.value, "ours")]
     bars += [Bar(peer, value, "peer") for peer, value in figure.peers.items()]
-    return bars if limit is None else [*bars, Bar(f"limit: {limit[0]}"[:38], limit[1], "limit")]
+    return bars if limit is None else [*bars, Bar(f"limit: {limit[0]}", limit[1], "limit")]

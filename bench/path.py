@@ -80,7 +80,7 @@ def run(seconds: float, *, rates: Sequence[int] = RATES) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as folder, Sink() as sink:
         home = Path(folder)
         # The queues are worked by processes of our own, so that a backlog can wait for its turn.
-        with running(home, RUN_QUEUE_CONSUMERS="false", **_mail_settings(sink.port)) as product:
+        with running(home, RUN_QUEUE_CONSUMERS="false", **mail_settings(sink.port)) as product:
             endpoint = find_running(home)
             assert endpoint is not None, "the embedded Postgres is not running"
             superuser_url = endpoint.superuser_url
@@ -98,7 +98,7 @@ def run(seconds: float, *, rates: Sequence[int] = RATES) -> list[Figure]:
     return [Figure(**figure, limits=shown if place == 0 else {}) for place, figure in enumerate(figures)]
 
 
-def _mail_settings(port: int) -> dict[str, str]:
+def mail_settings(port: int) -> dict[str, str]:
     return {
         "EMAIL_PROVIDER": "smtp",
         "SMTP_HOST": "127.0.0.1",
@@ -137,7 +137,7 @@ async def _add_colleagues(application_url: str) -> None:
 
 def _latencies(bench: _Bench, seconds: float, rates: Sequence[int]) -> list[dict[str, Any]]:
     figures: list[dict[str, Any]] = []
-    with _working(bench.product) as worker:
+    with working(bench.product) as worker:
         _travel(bench, 0, WARM_UP, 20)
         for part, rate in enumerate(rates, 1):
             with measured(bench.superuser_url, app=[bench.product.process.pid, worker]) as work:
@@ -214,7 +214,7 @@ def _drain(bench: _Bench, queue: str, first: str, left: str) -> float:
     """Work one queue until nothing of it is left; seconds from the start of its first batch."""
     since = bench.ask("SELECT now()")
     column = first.partition("(")[2].partition(")")[0]
-    with _working(bench.product, queue):
+    with working(bench.product, queue):
         eventually(lambda: not bench.ask(f"SELECT EXISTS ({left})"), seconds=LIMIT_SECONDS, what=f"the end of {queue}")
         ended = bench.ask("SELECT clock_timestamp()")
     began = bench.ask(f"{first} WHERE {column} > '{since.isoformat()}'")
@@ -224,7 +224,7 @@ def _drain(bench: _Bench, queue: str, first: str, left: str) -> float:
 def _delivering(bench: _Bench, seconds: float) -> float:
     """Mails a second at the server, for `seconds` or until all are out; what it has taken is noted as sent."""
     sent_before = bench.ask("SELECT count(*) FROM app.message WHERE state = 'sent'")
-    with _working(bench.product, "outbox"):
+    with working(bench.product, "outbox"):
         eventually(lambda: bench.ask("SELECT count(*) FROM app.message WHERE state = 'sent'") > sent_before)
         until = time.monotonic() + seconds
         eventually(
@@ -239,7 +239,7 @@ def _delivering(bench: _Bench, seconds: float) -> float:
 
 
 @contextmanager
-def _working(product: Product, *queues: str) -> Iterator[int]:
+def working(product: Product, *queues: str) -> Iterator[int]:
     """`switchboard work` beside the product, for these queues or for all; gives the process's id."""
     command = [*PROGRAM, "work", *(["--queues", ",".join(queues)] if queues else [])]
     process = subprocess.Popen(command, env=dict(product.environment), stdout=subprocess.DEVNULL)
