@@ -111,10 +111,13 @@ def build_loops(settings: Settings, database: Database) -> list[Loop]:
     jobs = JobLoop(database, handlers)
     segments = people_wiring.build_loops(database, vocabulary)
     mail = MailListener.from_settings(settings, database)
-    steps = StepLoop(database, subject_kinds(), public_url=settings.public_url)
+    steps = [
+        StepLoop(database, subject_kinds(), of_campaigns=of_campaigns, public_url=settings.public_url)
+        for of_campaigns in (False, True)
+    ]
     sending = delivery_wiring.build_loops(settings, database, load_letter_facts)
     kept = intake_wiring.build_loops(settings, database)
-    return [*kept, RecognitionLoop(database), WaitingLoop(database), *segments, steps, *sending, jobs, mail]
+    return [*kept, RecognitionLoop(database), WaitingLoop(database), *segments, *steps, *sending, jobs, mail]
 
 
 async def shell_counts(tx: Tx, _caller: Caller) -> Mapping[str, int]:

@@ -8,7 +8,7 @@ from switchboard.flows import repository_campaigns, repository_recipients
 from switchboard.flows.campaign_models import CANCELLED, Campaign, Sweep
 from switchboard.flows.campaign_terms import find_gap
 from switchboard.flows.endings import RUN_STOPPED, stop_runs
-from switchboard.flows.entering import QUEUE
+from switchboard.flows.entering import CAMPAIGN_QUEUE
 from switchboard.flows.models import Ending
 from switchboard.flows.versions import VersionShelf
 from switchboard.kernel import events
@@ -28,7 +28,7 @@ async def resume(tx: Tx, campaign: Campaign, limit: int) -> None:
         return
     page = await repository_recipients.page_of_runs(tx, campaign.id, campaign.sweep_cursor, limit)
     if await repository_recipients.unpark_runs(tx, _runs(page)):
-        await wake(tx, QUEUE)
+        await wake(tx, CAMPAIGN_QUEUE)
     await _go_on(tx, campaign, "resume", page, limit)
 
 
@@ -52,7 +52,7 @@ async def spread(tx: Tx, campaign: Campaign, limit: int) -> None:
     if is_over and campaign.held_since is not None:
         # All have their turn: those that were parked meanwhile may go.
         await repository_campaigns.begin_sweep(tx, campaign.id, "resume", is_held=False)
-    await wake(tx, QUEUE)
+    await wake(tx, CAMPAIGN_QUEUE)
 
 
 async def cancel(tx: Tx, campaign: Campaign, _limit: int) -> None:

@@ -17,7 +17,7 @@ from switchboard.flows.campaign_models import UNDER_WAY, Campaign
 from switchboard.flows.campaign_sweeps import SWEEPS
 from switchboard.flows.campaign_terms import has_rest, load_terms, local_start
 from switchboard.flows.campaign_winner import find_winner
-from switchboard.flows.entering import QUEUE
+from switchboard.flows.entering import CAMPAIGN_QUEUE
 from switchboard.flows.versions import VersionShelf
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
@@ -78,7 +78,7 @@ class CampaignWork:
             if has_rest(campaign, variants):
                 await repository_campaigns.set_winner_due(tx, campaign.id)
         if done.begun:
-            await wake(tx, QUEUE)
+            await wake(tx, CAMPAIGN_QUEUE)
             await events.notify_live(tx, {"campaign"})
 
 

@@ -16,6 +16,8 @@ from switchboard.kernel.ids import new_id
 from switchboard.kernel.queues import wake
 
 QUEUE = "steps"
+# Runs of campaigns have a queue of their own, so that single runs never stand behind a million of them.
+CAMPAIGN_QUEUE = "campaign-steps"
 DEEPEST = 5
 MOST_EVENT_ENTRIES = 50
 LONGEST_EVENT_TEXT = 500

@@ -10,14 +10,15 @@ from switchboard.kernel.columns import Column
 from switchboard.kernel.db import Tx
 
 
-async def claim(tx: Tx, since: datetime, limit: int) -> tuple[datetime, list[Cohort]]:
+async def claim(tx: Tx, since: datetime, limit: int, *, of_campaigns: bool = False) -> tuple[datetime, list[Cohort]]:
     """Runs of all workspaces that are due, at `since` or later, the longest overdue first; with the present moment.
 
-    They are held until this transaction ends.
+    They are those of campaigns or all others, and held until this transaction ends.
     """
-    # Walks the partial index run_due; what another process holds is passed by.
+    kind = "campaign_id IS NOT NULL" if of_campaigns else "campaign_id IS NULL"
+    # Walks the partial index run_due_single or run_due_campaign; what another process holds is passed by.
     rows = await tx.fetch_tuples(
-        """
+        f"""
         SELECT app.now(), cohort.* FROM (SELECT) AS one LEFT JOIN (
             SELECT workspace_id, flow_id, version, step, phase, campaign_id, contact_id IS NOT NULL AS has_contact,
                    count(*), min(due_at), max(due_at), array_agg(place)::text, array_agg(id)::text,
@@ -28,6 +29,7 @@ async def claim(tx: Tx, since: datetime, limit: int) -> tuple[datetime, list[Coh
                        campaign_id, due_at
                 FROM app.run
                 WHERE due_at >= %s AND due_at <= app.now() AND due_at IS NOT NULL AND parked IS NULL
+                  AND {kind}
                 ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
             ) AS due GROUP BY workspace_id, flow_id, version, step, phase, campaign_id, contact_id IS NOT NULL
         ) AS cohort ON true

@@ -10,7 +10,7 @@ from switchboard.delivery import letter_templates
 from switchboard.flows import repository, repository_runs
 from switchboard.flows.definition import Flow, Known
 from switchboard.flows.definition_parsing import parse_flow
-from switchboard.flows.entering import QUEUE
+from switchboard.flows.entering import CAMPAIGN_QUEUE, QUEUE
 from switchboard.flows.errors import FlowNotFoundError, FlowVersionNotFoundError
 from switchboard.flows.models import (
     STARTED,
@@ -96,6 +96,7 @@ async def activate(tx: Tx, caller: Caller, flow_id: UUID, kinds: SubjectKinds) -
         await repository_runs.unpark_paused(tx, flow.id)
         await events.append(tx, [_about(caller, "activated", flow)])
         await wake(tx, QUEUE)
+        await wake(tx, CAMPAIGN_QUEUE)
     return flow
 
 

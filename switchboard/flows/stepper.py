@@ -1,4 +1,4 @@
-"""The queue `steps`: moves every run that is due, those that stand alike together.
+"""The queues `steps` and `campaign-steps`: move every run that is due, those that stand alike together.
 
 A tick has two transactions. The first holds the rows of due runs and does all steps that touch nothing else: for whole
 cohorts at once where it can (see `trails`), run by run where it must. The second does those that change a subject
@@ -22,7 +22,7 @@ from switchboard.flows import repository, repository_campaigns, repository_cohor
 from switchboard.flows.actions import ACTIONS, Action
 from switchboard.flows.cohorts import Cohort
 from switchboard.flows.endings import end_runs
-from switchboard.flows.entering import QUEUE
+from switchboard.flows.entering import CAMPAIGN_QUEUE, QUEUE
 from switchboard.flows.knowledge import Knowledge
 from switchboard.flows.models import Ending, Run, Version, VersionKey
 from switchboard.flows.subject_actions import SUBJECT_ACTIONS
@@ -59,14 +59,21 @@ log = structlog.get_logger()
 class StepLoop:
     """A transactional queue: what a step does and that it was done are committed together.
 
-    `find_trail` says which cohorts move as one; a test that wants every run to walk by itself gives another.
+    One moves the runs that events began, another those of campaigns (`of_campaigns`). `find_trail` says which cohorts
+    move as one; a test that wants every run to walk by itself gives another.
     """
 
-    name = QUEUE
-
     def __init__(
-        self, database: Database, kinds: SubjectKinds, *, public_url: str = "", find_trail: FindTrail = find_trail
+        self,
+        database: Database,
+        kinds: SubjectKinds,
+        *,
+        of_campaigns: bool = False,
+        public_url: str = "",
+        find_trail: FindTrail = find_trail,
     ) -> None:
+        self.name = CAMPAIGN_QUEUE if of_campaigns else QUEUE
+        self._of_campaigns = of_campaigns
         self._database = database
         self._kinds = kinds
         self._public_url = public_url.rstrip("/")
@@ -103,11 +110,11 @@ class StepLoop:
         """What is due; one after the other, so that each claim begins where the last has come to."""
         async with self._claiming:
             look = self._mark.begin()
-            now, cohorts = await repository_cohorts.claim(tx, look.since, CLAIM)
+            now, cohorts = await repository_cohorts.claim(tx, look.since, CLAIM, of_campaigns=self._of_campaigns)
             if not cohorts and self._mark.look_again(look):
                 self._mark.reset()
                 look = self._mark.begin()
-                now, cohorts = await repository_cohorts.claim(tx, look.since, CLAIM)
+                now, cohorts = await repository_cohorts.claim(tx, look.since, CLAIM, of_campaigns=self._of_campaigns)
             self._has_backlog = sum(cohort.runs for cohort in cohorts) >= CLAIM
             last_due = max(cohort.last_due for cohort in cohorts) if self._has_backlog else None
             self._mark.conclude(look, now, last_due)

@@ -9,7 +9,7 @@ from uuid import UUID
 from switchboard.delivery.service import drop_queued
 from switchboard.flows import repository, repository_runs
 from switchboard.flows.endings import RUN_STOPPED, stop_runs
-from switchboard.flows.entering import QUEUE, enter, event_texts, find_entrances
+from switchboard.flows.entering import CAMPAIGN_QUEUE, QUEUE, enter, event_texts, find_entrances
 from switchboard.flows.knowledge import Knowledge, SubjectKey, subject_key
 from switchboard.flows.models import EndedRun, Ending, Run, Version, VersionKey
 from switchboard.flows.subjects import SubjectKinds
@@ -147,7 +147,8 @@ async def _wake(tx: Tx, runs: Sequence[Run], versions: dict[VersionKey, Version]
         if any(event.kind in kinds for event in heard.about(run, versions[run.version_key]))
     ]
     if ids and await repository_runs.wake_runs(tx, ids):
-        await wake(tx, QUEUE)
+        for queue in {CAMPAIGN_QUEUE if run.campaign_id else QUEUE for run in runs}:
+            await wake(tx, queue)
 
 
 def _stopping_events(journey: Journey, version: Version, heard: Heard, knowledge: Knowledge) -> Iterator[Event]:

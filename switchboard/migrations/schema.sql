@@ -968,6 +968,8 @@ CREATE INDEX run_by_contact ON app.run USING btree (workspace_id, contact_id) WH
 CREATE INDEX run_by_step ON app.run USING btree (flow_id, version, step, id);
 CREATE UNIQUE INDEX run_by_subject ON app.run USING btree (subject_id, flow_id);
 CREATE INDEX run_due ON app.run USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (parked IS NULL));
+CREATE INDEX run_due_campaign ON app.run USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (parked IS NULL) AND (campaign_id IS NOT NULL));
+CREATE INDEX run_due_single ON app.run USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (parked IS NULL) AND (campaign_id IS NULL));
 CREATE INDEX run_troubled ON app.run USING btree (workspace_id, id) WHERE (attempts > 0);
 ALTER TABLE app.run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.run FORCE ROW LEVEL SECURITY;

@@ -26,7 +26,12 @@ SELECT name, depth, coalesce(extract(epoch FROM app.now() - oldest), 0)::float8 
         ORDER BY (import_id IS NOT NULL), due_at LIMIT {MOST_COUNTED}) AS due
     UNION ALL
     SELECT 'steps', count(*), min(due_at) FROM (
-        SELECT due_at FROM app.run WHERE due_at <= app.now() ORDER BY due_at LIMIT {MOST_COUNTED}) AS due
+        SELECT due_at FROM app.run WHERE due_at <= app.now() AND parked IS NULL AND campaign_id IS NULL
+        ORDER BY due_at LIMIT {MOST_COUNTED}) AS due
+    UNION ALL
+    SELECT 'campaign-steps', count(*), min(due_at) FROM (
+        SELECT due_at FROM app.run WHERE due_at <= app.now() AND parked IS NULL AND campaign_id IS NOT NULL
+        ORDER BY due_at LIMIT {MOST_COUNTED}) AS due
     UNION ALL
     SELECT 'outbox', count(*), min(due_at) FROM (
         SELECT due_at FROM app.outbox WHERE lease_until IS NULL AND due_at <= app.now()

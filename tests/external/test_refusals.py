@@ -90,7 +90,10 @@ def test_a_wrong_password_is_said_without_any_password(contrib_postgres: OwnPost
 def test_queues_that_do_not_exist_are_named_with_those_that_do(contrib_postgres: OwnPostgres, tmp_path: Path) -> None:
     url = contrib_postgres.url(contrib_postgres.new_database(), OWNER)
     assert run(tmp_path, "migrate", "up", DATABASE_URL=url).returncode == 0
-    expected = "expected some of jobs, outbox, outbox-reaper, outbox-urgent, segments, signals, smtp-in, steps, waiting"
+    expected = (
+        "expected some of campaign-steps, jobs, outbox, outbox-reaper, outbox-urgent, segments, signals, smtp-in, "
+        "steps, waiting"
+    )
     assert refusal(tmp_path, "work", "--queues", "signals,stepz,mail", DATABASE_URL=url).splitlines() == [
         "There is no such queue.",
         f"  stepz: {expected}",

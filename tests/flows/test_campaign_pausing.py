@@ -120,7 +120,11 @@ async def test_resuming_forgets_no_run_that_is_parked_at_the_same_moment(
     for _ in range(5):
         await pause(database, owner, campaign)
         # The stepper parks what is due while another connection lets the campaign go on.
-        await asyncio.gather(stepper(database).tick(), resume(database, owner, campaign), stepper(database).tick())
+        await asyncio.gather(
+            stepper(database, of_campaigns=True).tick(),
+            resume(database, owner, campaign),
+            stepper(database, of_campaigns=True).tick(),
+        )
         await advance(database, limit=7)
     async with database.transaction(workspace_id) as tx:
         assert await tx.fetch_value("SELECT count(*) FROM app.run WHERE parked IS NOT NULL") == 0

@@ -45,7 +45,7 @@ async def test_claiming_walks_the_due_index_and_nothing_else(database: Database,
             _, cohorts = await repository_cohorts.claim(tx, EVERYTHING, 500)
         explained = await explain(tx, statements[0], (EVERYTHING, 500))
     assert sum(cohort.runs for cohort in cohorts) == 10
-    assert "Index Scan using run_due on run" in explained
+    assert "Index Scan using run_due_single on run" in explained
     assert "Seq Scan" not in explained
 
 
@@ -59,7 +59,9 @@ async def test_claiming_walks_the_due_index_also_while_everything_is_due(
     async with database.queue_loop() as tx:
         explaining = ExplainingTx(tx, workspace_id)
         await repository_cohorts.claim(explaining, EVERYTHING, 1_000)
-    assert "Index Scan using run_due on run" in explaining.plans[0]
+        await repository_cohorts.claim(explaining, EVERYTHING, 1_000, of_campaigns=True)
+    assert "Index Scan using run_due_single on run" in explaining.plans[0]
+    assert "Index Scan using run_due_campaign on run" in explaining.plans[1]
 
 
 async def test_a_cohort_is_found_again_by_where_its_rows_lie(database: Database, workspace_id: UUID) -> None:

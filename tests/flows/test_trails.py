@@ -238,3 +238,18 @@ async def test_segments_note_a_cohort_to_whom_a_letter_is_written(
         people = await tx.fetch_tuples("SELECT id, 'message' FROM app.contact ORDER BY id")
     assert noted == people
     assert len(noted) == 9
+
+
+async def test_a_single_run_does_not_wait_for_those_of_a_campaign(database: Database, workspace_id: UUID) -> None:
+    flow_id = await begin(database, workspace_id, "  - wait: 1h", 1)
+    async with database.transaction(workspace_id) as tx:
+        await tx.execute(
+            "INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, due_at, campaign_id)"
+            " SELECT app.uuid7(), %s, %s, 1, 'contact', gen_random_uuid(), app.now() - interval '1 hour', %s"
+            " FROM generate_series(1, 2500)",
+            (workspace_id, flow_id, flow_id),
+        )
+    bulk, single = stepper(database, of_campaigns=True), stepper(database)
+    assert [(await loop.tick()).handled for loop in (single, bulk, single, bulk)] == [1, 1000, 0, 1500]
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.run WHERE phase = 'waiting'") == 2501

@@ -21,18 +21,18 @@ KINDS = subject_kinds()
 LETTERS = ("welcome", "second", "third")
 
 
-def stepper(database: Database) -> StepLoop:
+def stepper(database: Database, *, of_campaigns: bool = False) -> StepLoop:
     """A loop as a fresh process has it."""
-    return StepLoop(database, KINDS, public_url="https://switchboard.example")
+    return StepLoop(database, KINDS, of_campaigns=of_campaigns, public_url="https://switchboard.example")
 
 
 async def settle(database: Database, *, most: int = 50, loop: StepLoop | None = None) -> int:
     """Tick until nothing more is due; returns how many runs were moved."""
-    loop, moved = loop or stepper(database), 0
+    loops, moved = [loop] if loop else [stepper(database), stepper(database, of_campaigns=True)], 0
     for _ in range(most):
-        tick = await loop.tick()
-        moved += tick.handled
-        if not tick.has_more:
+        ticks = [await each.tick() for each in loops]
+        moved += sum(tick.handled for tick in ticks)
+        if not any(tick.has_more for tick in ticks):
             return moved
     raise AssertionError("the stepper never comes to rest")
 

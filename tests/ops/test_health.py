@@ -33,7 +33,7 @@ async def test_ready_names_every_queue_its_lag_and_who_works_it(
     body = answer.json()
     assert answer.status_code == 200
     assert (body["status"], body["database"], body["mailbox_listener"]) == ("degraded", "ok", "up")
-    assert sorted(body["queues"]) == ["jobs", "outbox", "signals", "steps"]
+    assert sorted(body["queues"]) == ["campaign-steps", "jobs", "outbox", "signals", "steps"]
     # Two rounds of housekeeping are due in a new workspace as well.
     assert body["queues"]["jobs"]["depth"] == 3
     assert 14 < body["queues"]["jobs"]["oldest_due_seconds"] < 60
