@@ -8,10 +8,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 from uuid import UUID
 
 from tests.crash_points.company import Company
@@ -20,14 +23,16 @@ from tests.crash_points.ledger import Ledger
 from tests.crash_points.story import Scene
 from tests.crash_points.telling import suffer
 
+MOST_COMPLAINTS = 5_000
 ROOT = Path(__file__).parents[2]
 
 
 class Nursery:
     """Starts processes that suffer faults, and says how each ended."""
 
-    def __init__(self, parent: "subprocess.Popen[str]") -> None:
+    def __init__(self, parent: "subprocess.Popen[str]", complaints: IO[str]) -> None:
         self._parent = parent
+        self._complaints = complaints
 
     def suffer(self, scene: Scene, planned: Sequence[Fault]) -> bool:
         """Tell the story in a process of its own; True when it ended on the spot, False when it told all."""
@@ -36,18 +41,25 @@ class Nursery:
         self._parent.stdin.write(json.dumps(_written(scene, planned), default=str) + "\n")
         self._parent.stdin.flush()
         status = int(self._parent.stdout.readline() or -1)
-        assert status in {0, EXIT_STATUS}, f"the process ended with {status}"
+        assert status in {0, EXIT_STATUS}, f"the process ended with {status}: {self._read_complaints()}"
         return status == EXIT_STATUS
+
+    def _read_complaints(self) -> str:
+        self._complaints.seek(0)
+        return self._complaints.read()[-MOST_COMPLAINTS:]
 
 
 @contextmanager
 def nursery() -> Iterator[Nursery]:
     """A parent of processes, which ends with the block."""
     command = [sys.executable, "-m", "tests.crash_points.exits"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as parent:
-        yield Nursery(parent)
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
+        ) as parent,
+    ):
+        yield Nursery(parent, complaints)
         assert parent.stdin is not None
         parent.stdin.close()
         parent.wait(timeout=30)
@@ -96,6 +108,9 @@ def _tell(line: str) -> None:
     try:
         suffer(*_read(line))
         status = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         # Without the parent's exit handlers and buffers, whatever happened.
         os._exit(status)
