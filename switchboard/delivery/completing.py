@@ -80,7 +80,9 @@ async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
         )
         by_workspace: dict[UUID, list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
-            if outcome.outgoing.message.id in due:
+            held = due.get(outcome.outgoing.message.id)
+            # A process that stood still may bring both its lost try of a message and the next one in one batch.
+            if held is not None and held.token == outcome.outgoing.token:
                 by_workspace[outcome.outgoing.workspace_id].append(outcome)
             else:
                 log.warning("delivery.late_outcome", message_id=str(outcome.outgoing.message.id), outcome=outcome.word)

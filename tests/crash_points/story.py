@@ -38,6 +38,10 @@ SETTINGS = load_settings({"SWITCHBOARD_HOME": "/nonexistent", "APP_URL": "https:
 MOST_ROUNDS = 60
 # A clock that jumps once beyond every lease and pause, and then to when the second letter is due.
 BEYOND_LEASES, NEXT_DAY = "3 minutes", "25 hours"
+AT_REST = """
+SELECT NOT EXISTS (SELECT FROM app.signal_due) AND NOT EXISTS (SELECT FROM app.outbox)
+   AND NOT EXISTS (SELECT FROM app.job WHERE due_at < app.now() + interval '1 hour')
+"""
 AWAY = (UnavailableError, psycopg.OperationalError)
 
 
@@ -63,22 +67,24 @@ class Scene:
         with psycopg.connect(self.superuser_url, autocommit=True) as connection:
             connection.execute("UPDATE app.clock_shift SET shift = %s::interval", (shift,))
 
+    def is_at_rest(self) -> bool:
+        """Whether nothing is due within the hour, so that a day may pass."""
+        with psycopg.connect(self.superuser_url, autocommit=True) as connection:
+            return connection.execute(AT_REST).fetchone() == (True,)
+
 
 class Process:
     """One process: an intake, and every loop of the product, ticked one after the other."""
 
-    def __init__(
-        self, scene: Scene, faults: Faults, database: Database, loops: list[Loop], client: httpx2.AsyncClient
-    ) -> None:
+    def __init__(self, scene: Scene, database: Database, loops: list[Loop], client: httpx2.AsyncClient) -> None:
         self._scene = scene
-        self._faults = faults
         self._database = database
         self._loops = loops
         self._client = client
 
     async def live(self) -> None:
-        """Tell the whole story; after a fault only as far as the present, since leases must run out first."""
-        if await self.settle() and not self._faults.struck:
+        """Tell the whole story; only as far as the present where pauses and leases after a fault must run out first."""
+        if await self.settle() and await asyncio.to_thread(self._scene.is_at_rest):
             await asyncio.to_thread(self._scene.move_clock, NEXT_DAY)
             await self.settle()
 
@@ -166,7 +172,7 @@ async def process(
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
             faults.arm()
-            yield Process(scene, faults, database, [*others, outbox], client)
+            yield Process(scene, database, [*others, outbox], client)
     finally:
         with contextlib.suppress(*AWAY):
             await outbox.close()

@@ -127,6 +127,27 @@ async def test_a_late_writer_changes_nothing(database: Database, workspace_id: U
     assert write(stale.content).envelope.key == write(fresh.content).envelope.key
 
 
+async def test_of_two_tries_of_a_message_in_one_batch_the_last_counts(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    (message_id,) = await queue(database, workspace_id, letter(ann, purpose="transactional"))
+    claimer = Claimer(database, LETTERHEAD, no_lead_facts)
+    stale = (await claimer.claim(["email"], Room(10, 10))).outgoing[0]
+    await move_clock(urls, "61 seconds")
+    assert await Outbox(database).reap() == 1
+    fresh = (await claimer.claim(["email"], Room(10, 10))).outgoing[0]
+    later = SendError("retryable", "busy", "Come back later.")
+    outcomes = [
+        Outcome(stale, 0.1, "no", write(stale.content), later),
+        Outcome(fresh, 0.1, "yes", write(fresh.content)),
+        Outcome(stale, 0.1, "yes", write(stale.content)),
+    ]
+    assert await complete(database, outcomes) == 1
+    assert await states(database, workspace_id, [message_id]) == [("sent", None)]
+    assert await event_kinds(database, workspace_id, message_id) == ["message.queued", "message.sent"]
+    assert await outbox_rows(database) == 0
+
+
 async def test_a_lease_that_has_not_run_out_is_left_alone(database: Database, workspace_id: UUID, ann: UUID) -> None:
     (message_id,) = await queue(database, workspace_id, letter(ann))
     await Claimer(database, LETTERHEAD, no_lead_facts).claim(["email"], Room(10, 10))
@@ -135,6 +156,17 @@ async def test_a_lease_that_has_not_run_out_is_left_alone(database: Database, wo
     await outbox.run()
     assert outbox.channel.envelopes == []
     assert await states(database, workspace_id, [message_id]) == [("sending", None)]
+
+
+async def test_what_one_reaper_holds_another_passes_by(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    await queue(database, workspace_id, letter(ann))
+    await Claimer(database, LETTERHEAD, no_lead_facts).claim(["email"], Room(slots=10, slots_for_flows=10))
+    await move_clock(urls, "2 minutes")
+    async with database.queue_loop() as first, database.queue_loop() as second:
+        assert len(await repository_outbox.claim_expired(first, 10)) == 1
+        assert await repository_outbox.claim_expired(second, 10) == []
 
 
 async def test_after_a_crash_between_sending_and_writing_it_down_the_same_message_id_goes_again(
