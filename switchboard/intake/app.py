@@ -1,6 +1,7 @@
 """`/in/{token}`: the one address of a source, as a bare ASGI application, because this is where the load is.
 
-202 is sent after the commit and never before it. Browsers on any site may post here: a token only lets signals in.
+202 is sent after the commit and never before it; while Postgres is away, once the signals are kept. Browsers on
+any site may post here: a token only lets signals in.
 """
 
 from collections.abc import Mapping

@@ -14,10 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from tests.external.own_postgres import OWNER, OwnPostgres, own_postgres
+from tests.external.test_outage import knows
 from tests.processes import Product, eventually, running
 from tests.redis_server import redis_server
 
@@ -26,6 +28,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(420)]
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "5"))
 SENDERS = 4
 ROWS_A_REQUEST = 3
+KILLS = 2
 # Long enough for an answer that waits for the first commit to be given up.
 LONGEST_ANSWER_SECONDS = 8.0
 
@@ -38,6 +41,7 @@ class Sender:
     name: str
     acknowledged: list[list[str]] = field(default_factory=list)
     refusals: int = 0
+    failures: int = 0
     answers: set[tuple[int, bool]] = field(default_factory=set)
     slowest: float = 0.0
 
@@ -60,6 +64,11 @@ class Sender:
             with refused:
                 self.answers.add((refused.code, int(refused.headers["Retry-After"] or 0) >= 1))
             self.refusals += 1
+            time.sleep(0.1)
+            return False
+        except OSError:
+            # Nobody listens, or whoever did is dead: there is no answer, and what became of it is not known.
+            self.failures += 1
             time.sleep(0.1)
             return False
         finally:
@@ -90,6 +99,13 @@ def under_load(product: Product) -> Iterator[list[Sender]]:
         stop.set()
         for thread in threads:
             thread.join(timeout=60)
+
+
+def kill_the_web_server(product: Product) -> None:
+    """Its supervisor starts another, which knows the sources and what was kept."""
+    children = psutil.Process(product.process.pid).children()
+    (serving,) = [child for child in children if child.cmdline()[-1:] == ["serve"]]
+    serving.kill()
 
 
 def wait_while_away() -> None:
@@ -140,6 +156,24 @@ def test_postgres_away_under_load_loses_and_doubles_nothing(server: OwnPostgres,
         assert taken > 0
         assert [sender.refusals for sender in senders] == [0] * SENDERS
         assert max(sender.slowest for sender in senders) <= LONGEST_ANSWER_SECONDS
+        expect_everything_once(server, database, senders)
+
+
+def test_web_servers_killed_while_postgres_is_away_lose_nothing(server: OwnPostgres, tmp_path: Path) -> None:
+    database = server.new_database()
+    with running(tmp_path / "home", DATABASE_URL=server.url(database, OWNER)) as product:
+        with under_load(product) as senders:
+            eventually(lambda: knows(tmp_path / "home", senders[0].url), what="the source being written down")
+            server.stop()
+            for _ in range(KILLS):
+                wait_while_away()
+                kill_the_web_server(product)
+                eventually(product.is_ready, seconds=60, what="another web server")
+            wait_while_away()
+            server.start()
+            eventually(lambda: product.health()["database"] == "ok", what="Postgres being found again")
+        assert sum(sender.failures for sender in senders) > 0
+        assert [sender.refusals for sender in senders] == [0] * SENDERS
         expect_everything_once(server, database, senders)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -57,6 +58,11 @@ class OwnPostgres:
     def stop(self) -> None:
         """As an administrator restarts it: connections are ended, not waited for."""
         self._control("stop", "-m", "fast")
+
+    def processes(self) -> list[psutil.Process]:
+        """The postmaster and all its processes, as they are now."""
+        postmaster = psutil.Process(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
+        return [postmaster, *postmaster.children(recursive=True)]
 
     def remove(self) -> None:
         if (self.folder / "data" / "postmaster.pid").exists():

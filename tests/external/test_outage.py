@@ -143,6 +143,29 @@ def test_the_web_server_starts_without_a_database_it_has_known_before(
         eventually(lambda: ask(browser, f"{product.url}/leads").text.count("@byron.example") >= 3, what="all leads")
 
 
+def test_a_postgres_that_says_nothing_is_as_good_as_away(bare_postgres: OwnPostgres, tmp_path: Path) -> None:
+    name = bare_postgres.new_database()
+    with (
+        running(tmp_path / "home", DATABASE_URL=bare_postgres.url(name, OWNER)) as product,
+        signed_in(product) as browser,
+    ):
+        intake = product.json_command("source", "create", "--name", "Fair", "--format", "generic")["url"]
+        taken = take(browser, intake, "before")
+        frozen = bare_postgres.processes()
+        for process in frozen:
+            process.suspend()
+        try:
+            taken += take(browser, intake, "first", "second")
+            assert json.loads(ask(browser, f"{product.url}/health/ready").text)["database"] == "unreachable"
+        finally:
+            for process in frozen:
+                process.resume()
+        eventually(lambda: product.health()["database"] == "ok", seconds=60, what="Postgres being found again")
+        taken += take(browser, intake, "after")
+        # The commit that hung may have happened after all: it counts once.
+        eventually(lambda: stored_ids(bare_postgres, name) == taken, what="every acknowledged signal, once")
+
+
 def knows(home: Path, intake: str) -> bool:
     """Whether the source of that address is written down."""
     book = DoorBook(load_settings({"SWITCHBOARD_HOME": str(home)}))

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 
 from switchboard.intake import spool_files
 from switchboard.intake.errors import SpoolFullError
+from switchboard.intake.kept_signals import encode_request
+from switchboard.intake.models import NewSignal
 from switchboard.intake.spool_files import Record, SealedSegment, SpoolWriter, list_segments, measure
+from switchboard.kernel.ids import new_id
+from switchboard.kernel.settings import load_settings
 
 MEGABYTE = 1 << 20
 
@@ -151,3 +155,19 @@ def test_every_record_carries_its_checksum(tmp_path: Path) -> None:
     content = list_segments(tmp_path)[0].read_bytes()
     assert content[:8] == b"SWSPOOL1"
     assert content[16:] == (3).to_bytes(4, "little") + zlib.crc32(b"one").to_bytes(4, "little") + b"one"
+
+
+def test_the_room_that_is_there_by_default_lasts_ten_minutes_at_400_signals_of_a_kilobyte_a_second(
+    tmp_path: Path,
+) -> None:
+    seconds, rate = 600, 400
+    payload = '"' + "x" * 1_022 + '"'
+    one = [NewSignal(new_id(), new_id(), new_id(), new_id(), 86_400, payload)]
+    room = load_settings({}).spool_megabytes << 20
+    writer = SpoolWriter(tmp_path, room)
+    # A second of it, a request each, as the worst case; the heads of segments are what is left of the room.
+    writer.append([Record(encode_request(one), 1)] * rate)
+    writer.seal()
+    a_second = measure(tmp_path).bytes
+    assert a_second * seconds <= room
+    assert (a_second - 16) // rate - len(payload) == 90

@@ -267,4 +267,70 @@ INTAKE = (
     ),
 )
 
-MUTATIONS = (*DELIVERY, *FLOWS, *ACCESS, *INTAKE)
+OUTAGE = (
+    Mutation(
+        "a kept signal comes in again once its key is forgotten",
+        "switchboard/intake/repository_kept.py",
+        """    WHERE NOT EXISTS (SELECT FROM app.signal s WHERE s.id = new.id
+                      AND s.received_at >= new.received_at - interval '1 day')
+""",
+        "",
+        (
+            "tests/intake/test_standby.py"
+            "::test_draining_again_after_a_crash_before_the_file_was_removed_brings_nothing_twice",
+        ),
+    ),
+    Mutation(
+        "signals are acknowledged without being kept",
+        "switchboard/intake/reserve.py",
+        "                await self.place.keep(fresh)\n",
+        "                pass\n",
+        ("tests/intake/test_standby.py::test_what_cannot_be_committed_is_kept_and_comes_in_as_received",),
+    ),
+    Mutation(
+        "a segment is removed without a commit",
+        "switchboard/intake/draining.py",
+        "        refused += await bring_in(database, batch)\n",
+        "",
+        (
+            "tests/intake/test_standby.py::test_a_segment_stays_until_all_of_it_is_committed",
+            "tests/intake/test_spool_kills.py::test_what_is_killed_while_bringing_in_brings_it_in_once",
+        ),
+    ),
+    Mutation(
+        "a segment is drained under its writer",
+        "switchboard/intake/spool_files.py",
+        "            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "",
+        (
+            "tests/intake/test_spool_files.py"
+            "::test_a_segment_under_a_living_writer_is_left_alone_and_has_no_name_before_it_is_locked",
+        ),
+    ),
+    Mutation(
+        "a damaged record is taken for a whole one",
+        "switchboard/intake/spool_files.py",
+        "            if zlib.crc32(record) == checksum:\n",
+        "            if record or checksum:\n",
+        (
+            "tests/intake/test_spool_files.py"
+            "::test_a_damaged_record_is_left_out_and_its_file_kept_for_somebody_to_look_at",
+        ),
+    ),
+    Mutation(
+        "half a batch stays on a full disk",
+        "switchboard/intake/spool_files.py",
+        "            os.ftruncate(self._descriptor, self.bytes)\n",
+        "",
+        ("tests/intake/test_spool_files.py::test_a_disk_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it",),
+    ),
+    Mutation(
+        "an entry of the stream is forgotten before its commit",
+        "switchboard/intake/stream_loop.py",
+        "await bring_in(self._database, signals) if signals else []",
+        "[]",
+        ("tests/intake/test_stream.py::test_nothing_is_forgotten_while_postgres_is_away",),
+    ),
+)
+
+MUTATIONS = (*DELIVERY, *FLOWS, *ACCESS, *INTAKE, *OUTAGE)
