@@ -17,8 +17,10 @@ from switchboard.intake.redis_server import Durability, connect, inspect
 from switchboard.intake.reserve import Reserve
 from switchboard.intake.stream import GROUP, STREAM, SignalStream
 from switchboard.intake.stream_loop import StreamLoop
+from switchboard.intake.wiring import build_loops
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import UnavailableError
+from switchboard.kernel.settings import load_settings
 from tests.conftest import Urls
 from tests.intake.conftest import count_signals, recognise_all
 from tests.intake.test_standby import NOWHERE, batching, make_signal, stored_ids
@@ -275,3 +277,11 @@ def test_how_durable_a_redis_is(durability: Durability, must_wait: bool, weaknes
     assert durability.must_wait == must_wait
     assert weakness in durability.weakness
     assert bool(weakness) == bool(durability.weakness)
+
+
+async def test_only_those_with_a_redis_have_a_queue_for_it(database: Database, redis_process: RedisServer) -> None:
+    def names(**settings: str) -> list[str]:
+        return [loop.name for loop in build_loops(load_settings(settings), database)]
+
+    assert names() == []
+    assert names(REDIS_URL=redis_process.url) == ["stream"]

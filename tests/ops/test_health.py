@@ -129,3 +129,10 @@ async def test_metrics_show_requests_and_queues(app: Starlette, database: Databa
     assert 'switchboard_request_seconds_count{area="health",method="GET",status="200"}' in text
     assert 'switchboard_queue_depth{queue="outbox"} 0.0' in text
     assert json.dumps("switchboard_ready 1.0")[1:-1] in text
+
+
+async def test_a_machine_that_works_no_queue_says_so(app: Starlette) -> None:
+    async with anonymous(app) as browser:
+        assert (await browser.get("/health/ready")).json()["runs_queue_consumers"] is True
+        app.state.settings = load_settings({"RUN_QUEUE_CONSUMERS": "false"})
+        assert (await browser.get("/health/ready")).json()["runs_queue_consumers"] is False
