@@ -6,7 +6,7 @@ cares for, and is called in the same transaction as the change: both happen, or 
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -69,6 +69,7 @@ class Subscription:
     subscriber: Subscriber
     naming: str | None
     alike: AlikeSubscriber | None
+    is_late: bool
 
     def hears(self, data: Mapping[str, object]) -> bool:
         """Whether events with such data are for this one."""
@@ -88,14 +89,16 @@ class Hub:
         *,
         naming: str | None = None,
         alike: AlikeSubscriber | None = None,
+        is_late: bool = False,
     ) -> None:
         """Call `subscriber` with the events of these kinds, in the transaction that appends them.
 
         With `naming` it hears only those whose data has something by that name: what goes unheard may be written
         without an object for each event. Where events are written so, `alike` is called instead, if it is given.
+        One that only takes notes may be told late: where events are gathered, once of all of them.
         """
         for kind in kinds:
-            self._subscriptions[kind].append(Subscription(subscriber, naming, alike))
+            self._subscriptions[kind].append(Subscription(subscriber, naming, alike, is_late))
 
     def is_heard(self, kind: str, data: Mapping[str, object]) -> bool:
         """Whether anybody must be told of events of this kind with such data one by one."""
@@ -103,10 +106,17 @@ class Hub:
 
     async def deliver(self, tx: Tx, events: Sequence[Event]) -> None:
         """Tell each subscriber once, of all its events, in the order of subscription."""
+        await self._tell(tx, events, (False,) if tx.gathered_events is not None else (False, True))
+
+    async def deliver_late(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Tell those who may be told late of events that have been gathered."""
+        await self._tell(tx, events, (True,))
+
+    async def _tell(self, tx: Tx, events: Sequence[Event], lateness: Collection[bool]) -> None:
         told: dict[Subscriber, list[Event]] = {}
         for event in events:
             for each in self._subscriptions.get(event.kind, ()):
-                if each.hears(event.data):
+                if each.is_late in lateness and each.hears(event.data):
                     told.setdefault(each.subscriber, []).append(event)
         for subscriber, relevant in told.items():
             await subscriber(tx, relevant)
@@ -150,7 +160,10 @@ async def append(tx: Tx, events: Sequence[Event]) -> None:
 
 @asynccontextmanager
 async def gathering(tx: Tx) -> AsyncIterator[None]:
-    """Inside, events are told at once as ever, and written together at the end: for work that reads none of them."""
+    """Inside, events are told at once as ever, and written together at the end: for work that reads none of them.
+
+    Who may be told late is told then.
+    """
     gathered = tx.gathered_events = []
     try:
         yield
@@ -158,6 +171,7 @@ async def gathering(tx: Tx) -> AsyncIterator[None]:
         tx.gathered_events = None
     if gathered:
         await _insert(tx, gathered)
+        await tx.hub.deliver_late(tx, gathered)
 
 
 async def _insert(tx: Tx, events: Sequence[Event]) -> None:

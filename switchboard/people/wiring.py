@@ -17,7 +17,7 @@ OF_MANY = ("source.renamed", "stage.changed")
 
 def subscribe(hub: Hub) -> None:
     """Hear the events about contacts, and those about many at once."""
-    hub.subscribe(sorted(EVENT_KINDS), hear, alike=hear_alike)
+    hub.subscribe(sorted(EVENT_KINDS), hear, alike=hear_alike, is_late=True)
     hub.subscribe(OF_MANY, segment_passes.hear_of_many)
 
 
