@@ -5,7 +5,7 @@ A batch is claimed across workspaces and handled a workspace at a time. A row th
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
@@ -85,11 +85,21 @@ class RecognitionLoop:
         return handled
 
     async def _recognise_batch(self) -> int:
+        try:
+            return await self._recognise_claimed(_recognise_together)
+        except (psycopg.OperationalError, UnavailableError):
+            # A deadlock, a lost connection or a crowd about one person: the batch is claimed again.
+            raise
+        except Exception as error:  # noqa: BLE001 one row spoilt all; nothing is written, and what it was will be logged
+            log.info("signals.one_by_one", error=type(error).__name__)
+            return await self._recognise_claimed(_recognise_group)
+
+    async def _recognise_claimed(self, recognise_some: "_Recogniser") -> int:
         async with self._database.queue_loop() as tx:
             due = await repository.claim_due(tx, MOST_SIGNALS)
             for workspace_id, group in groupby(sorted(due, key=_workspace), key=_workspace):
                 await tx.enter_workspace(workspace_id)
-                await _recognise_loud_and_quiet(tx, list(group))
+                await _recognise_loud_and_quiet(tx, list(group), recognise_some)
         return len(due)
 
 
@@ -97,23 +107,30 @@ def _workspace(signal: DueSignal) -> UUID:
     return signal.workspace_id
 
 
-async def _recognise_loud_and_quiet(tx: Tx, group: list[DueSignal]) -> None:
+_Recogniser = Callable[[Tx, list[DueSignal]], Awaitable[None]]
+
+
+async def _recognise_loud_and_quiet(tx: Tx, group: list[DueSignal], recognise_some: _Recogniser) -> None:
     """Live signals begin flows; those of an import only when whoever started it said so."""
     imports = {signal.import_id for signal in group if signal.import_id is not None}
     quiet = await repository_imports.find_quiet(tx, imports) if imports else set()
     for is_backfill in (False, True):
         part = [signal for signal in group if (signal.import_id in quiet) is is_backfill]
         if part:
-            with tx.backfill(is_backfill=is_backfill):
-                await _recognise_group(tx, part)
+            with tx.backfill(is_backfill=is_backfill), tx.remembering():
+                await recognise_some(tx, part)
+
+
+async def _recognise_together(tx: Tx, group: list[DueSignal]) -> None:
+    """All of one workspace, without a savepoint: nearly always nothing fails."""
+    await recognise(tx, group)
 
 
 async def _recognise_group(tx: Tx, group: list[DueSignal]) -> None:
     """All of one workspace together; when that fails, one by one, so that a single row cannot hold the rest up."""
     try:
         async with tx.savepoint():
-            with tx.remembering():
-                await recognise(tx, group)
+            await recognise(tx, group)
     except (psycopg.OperationalError, UnavailableError):
         # A deadlock, a lost connection or a crowd about one person concerns the whole batch: it is claimed again.
         raise
@@ -152,8 +169,7 @@ async def recognise(tx: Tx, due: Sequence[DueSignal]) -> list[SignalOutcome]:
 async def _finish(
     tx: Tx, outcomes: Sequence[SignalOutcome], due: Sequence[DueSignal], received: Mapping[UUID, StoredSignal]
 ) -> None:
-    await repository.insert_outcomes(tx, outcomes)
-    await repository.delete_due(tx, [signal.signal_id for signal in due])
+    await repository.conclude(tx, outcomes)
     await events.notify_live(tx, {"signal"})
     await count_imported(tx, due, outcomes, {signal.id: signal.payload for signal in received.values()})
 

@@ -103,12 +103,6 @@ async def load_signals(tx: Tx, due: Sequence[DueSignal]) -> list[StoredSignal]:
     )
 
 
-async def delete_due(tx: Tx, signal_ids: Sequence[UUID]) -> None:
-    """These signals are recognised."""
-    # By primary key.
-    await tx.execute("DELETE FROM app.signal_due WHERE signal_id = ANY(%s)", (list(signal_ids),))
-
-
 async def postpone_due(tx: Tx, signal_id: UUID, due_at: datetime) -> None:
     """Try this signal again later."""
     # By primary key.
@@ -117,11 +111,12 @@ async def postpone_due(tx: Tx, signal_id: UUID, due_at: datetime) -> None:
     )
 
 
-async def insert_outcomes(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
-    """Write down what became of recognised signals."""
-    # Adds a batch of rows.
+async def conclude(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
+    """Write down what became of recognised signals, which are due no longer."""
+    # Takes rows from signal_due by primary key, and adds a batch of rows.
     await tx.execute(
         """
+        WITH recognised AS (DELETE FROM app.signal_due WHERE signal_id = ANY(%s))
         INSERT INTO app.signal_outcome
             (signal_id, received_at, workspace_id, source_id, outcome, contact_id, lead_id, problems)
         SELECT signal_id, received_at, %s, source_id, outcome, contact_id, lead_id, problems::jsonb
@@ -129,6 +124,7 @@ async def insert_outcomes(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
             AS new (signal_id, received_at, source_id, outcome, contact_id, lead_id, problems)
         """,
         (
+            [each.signal_id for each in outcomes],
             tx.workspace_id,
             [each.signal_id for each in outcomes],
             [each.received_at for each in outcomes],

@@ -9,7 +9,7 @@ from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.kernel.events import Event
 from switchboard.kernel.ids import new_id
-from switchboard.people import repository, repository_search
+from switchboard.people import repository
 from switchboard.people.drafts import blank_row, fold_in, search_words
 from switchboard.people.errors import AddressTakenError, IdentityNotFoundError
 from switchboard.people.models import IDENTITY_KINDS, Identity, IdentityKind, Sighting
@@ -98,10 +98,9 @@ async def split_identity(tx: Tx, caller: Caller, identity_id: UUID, name: str) -
     identity = await access_identity(tx, caller, identity_id)
     left = await lock_contact(tx, identity.contact_id)
     row = fold_in(blank_row(new_id()), [normalise(Sighting(name=name), "")])
-    await repository.insert_contacts(tx, [row])
-    await repository.update_identity_owner(tx, identity_id, row.id)
     words = search_words(row, [(identity.kind, identity.value)])
-    await repository_search.insert_words(tx, {row.id: words})
+    await repository.insert_contacts(tx, [row], {row.id: words})
+    await repository.update_identity_owner(tx, identity_id, row.id)
     await refresh_words(tx, [left])
     data = {"kind": identity.kind, "new_id": row.id, "old_id": left.id}
     await events.append(

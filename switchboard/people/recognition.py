@@ -128,8 +128,8 @@ async def _write(tx: Tx, settled: _Settled, after: dict[UUID, ContactRow], actin
     updated = [row for row in after.values() if row.id in settled.before and row != settled.before[row.id]]
     extended = {new.contact_id for new in settled.resolution.new_identities if new.contact_id in settled.before}
     if created:
-        await repository.insert_contacts(tx, created)
-        await repository_search.insert_words(tx, _words_of_new(created, settled.resolution.new_identities))
+        words = _words_of_new(created, settled.resolution.new_identities)
+        await repository.insert_contacts(tx, created, words)
     if updated:
         await repository.update_contacts(tx, sorted(updated, key=lambda row: row.id))
     await refresh_words(tx, [after[contact_id] for contact_id in extended | {row.id for row in updated}])

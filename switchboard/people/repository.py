@@ -1,7 +1,7 @@
 """The statements about contacts and their addresses."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -138,11 +138,16 @@ async def lock_rows(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, Contact
     return {row.id: row for row in rows}
 
 
-async def insert_contacts(tx: Tx, rows: Sequence[ContactRow]) -> None:
-    """Add contacts."""
-    # Adds rows; the primary key and up to three indexes are touched.
+async def insert_contacts(tx: Tx, rows: Sequence[ContactRow], words: Mapping[UUID, str]) -> None:
+    """Add contacts, with the words that each is found by."""
+    # Adds rows; the primary keys, up to three indexes of contact, and the index contact_search_words are touched.
     await tx.execute(
         """
+        WITH found AS (
+            INSERT INTO app.contact_search (contact_id, workspace_id, words)
+            SELECT contact_id, %(workspace)s, words FROM unnest(%(ids)s::uuid[], %(words)s::text[])
+                AS new (contact_id, words)
+        )
         INSERT INTO app.contact (id, workspace_id, name, first_name, last_name, company, time_zone, country, locale,
                                  fields, name_key, company_key, created_at, updated_at)
         SELECT id, %(workspace)s, name, first_name, last_name, company, time_zone, country, locale,
@@ -153,7 +158,7 @@ async def insert_contacts(tx: Tx, rows: Sequence[ContactRow]) -> None:
              AS new (id, name, first_name, last_name, company, time_zone, country, locale, fields, name_key,
                      company_key)
         """,
-        {"workspace": tx.workspace_id, **_row_columns(rows)},
+        {"workspace": tx.workspace_id, **_row_columns(rows), "words": [words[row.id] for row in rows]},
     )
 
 

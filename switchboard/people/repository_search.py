@@ -8,18 +8,6 @@ from switchboard.kernel.db import Tx
 TYPO_LIKENESS = 0.65
 
 
-async def insert_words(tx: Tx, words: Mapping[UUID, str]) -> None:
-    """Write the words of new contacts."""
-    # Adds rows; the primary key and the index contact_search_words are touched.
-    await tx.execute(
-        """
-        INSERT INTO app.contact_search (contact_id, workspace_id, words)
-        SELECT contact_id, %s, words FROM unnest(%s::uuid[], %s::text[]) AS new (contact_id, words)
-        """,
-        (tx.workspace_id, list(words), list(words.values())),
-    )
-
-
 async def upsert_words(tx: Tx, words: Mapping[UUID, str]) -> None:
     """Write the words of contacts that may have some already."""
     # Lets this transaction see the rows it is about to write; no table is read.

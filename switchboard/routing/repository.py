@@ -79,74 +79,57 @@ async def find_assignments(tx: Tx, subject_ids: Sequence[UUID]) -> dict[UUID, As
     return {assignment.subject_id: assignment for assignment in found}
 
 
+# One assignment a subject, by primary key; whoever waits already keeps their place in the queue of the same rota.
+# Beside each the decision that explains it; the index decision_by_subject grows at the subject's end.
+_SAVE_RULINGS = """
+WITH new AS (
+    SELECT * FROM ROWS FROM (unnest(%(ids)s::uuid[], %(subjects)s::uuid[], %(kinds)s::text[], %(contacts)s::uuid[],
+            %(triggers)s::text[], %(states)s::text[], %(owners)s::uuid[], %(rules)s::uuid[], %(rule_names)s::text[],
+            %(rule_versions)s::integer[], %(rule_texts)s::text[], %(rotas)s::uuid[], %(rota_names)s::text[],
+            %(strategies)s::text[], %(hand_ons)s::integer[], %(passed_over)s::text[], %(accept_within)s::interval[],
+            %(notes)s::text[]), jsonb_array_elements(%(candidates)s::jsonb))
+        AS given (id, subject_id, kind, contact_id, trigger, state, owner_id, rule_id, rule_name, rule_version,
+            rule_text, rota_id, rota_name, strategy, hand_ons, passed_over, accept_within, note, candidates)
+), explained AS (
+    INSERT INTO app.decision (id, workspace_id, subject_id, at, trigger, rule_id, rule_name, rule_version,
+        rule_text, rota_id, rota_name, strategy, state, chosen_id, note, candidates)
+    SELECT id, %(workspace)s, subject_id, app.now(), trigger, rule_id, rule_name, rule_version, rule_text, rota_id,
+        rota_name, strategy, state, owner_id, note, candidates
+    FROM new
+)
+INSERT INTO app.assignment AS old (subject_id, workspace_id, subject_kind, contact_id, state, owner_id, rota_id,
+    rule_id, hand_ons, passed_over, offered_at, accept_within, accept_by, waiting_since)
+SELECT subject_id, %(workspace)s, kind, contact_id, state, owner_id, rota_id, rule_id, hand_ons,
+    passed_over::uuid[], CASE WHEN state = 'offered' THEN app.now() END, accept_within,
+    CASE WHEN state = 'offered' THEN app.now() + accept_within END,
+    CASE WHEN state = 'waiting' THEN app.now() END
+FROM new ORDER BY subject_id
+ON CONFLICT (subject_id) DO UPDATE SET state = excluded.state, owner_id = excluded.owner_id,
+    contact_id = coalesce(excluded.contact_id, old.contact_id), rota_id = excluded.rota_id,
+    rule_id = excluded.rule_id, hand_ons = excluded.hand_ons, passed_over = excluded.passed_over,
+    offered_at = excluded.offered_at, accept_within = excluded.accept_within, accept_by = excluded.accept_by,
+    accepted_at = NULL, updated_at = app.now(),
+    waiting_since = CASE WHEN excluded.state = 'waiting' AND old.state = 'waiting'
+        AND old.rota_id IS NOT DISTINCT FROM excluded.rota_id THEN old.waiting_since
+        ELSE excluded.waiting_since END
+WHERE old.workspace_id = excluded.workspace_id
+"""
+
+
 async def save_rulings(tx: Tx, rulings: Sequence[Ruling]) -> None:
     """Write the assignments and, beside each, the decision that explains it."""
-    await _upsert_assignments(tx, rulings)
-    await _insert_decisions(tx, rulings)
-
-
-async def _upsert_assignments(tx: Tx, rulings: Sequence[Ruling]) -> None:
-    # One row a subject, by primary key; whoever waits already keeps their place in the queue of the same rota.
+    # See the statement.
     await tx.execute(
-        """
-        INSERT INTO app.assignment AS old (subject_id, workspace_id, subject_kind, contact_id, state, owner_id, rota_id,
-            rule_id, hand_ons, passed_over, offered_at, accept_within, accept_by, waiting_since)
-        SELECT subject_id, %(workspace)s, kind, contact_id, state, owner_id, rota_id, rule_id, hand_ons,
-            passed_over::uuid[], CASE WHEN state = 'offered' THEN app.now() END, accept_within,
-            CASE WHEN state = 'offered' THEN app.now() + accept_within END,
-            CASE WHEN state = 'waiting' THEN app.now() END
-        FROM unnest(%(subjects)s::uuid[], %(kinds)s::text[], %(contacts)s::uuid[], %(states)s::text[],
-            %(owners)s::uuid[], %(rotas)s::uuid[], %(rules)s::uuid[], %(hand_ons)s::integer[], %(passed_over)s::text[],
-            %(accept_within)s::interval[])
-            AS new (subject_id, kind, contact_id, state, owner_id, rota_id, rule_id, hand_ons, passed_over,
-                accept_within)
-        ORDER BY subject_id
-        ON CONFLICT (subject_id) DO UPDATE SET state = excluded.state, owner_id = excluded.owner_id,
-            contact_id = coalesce(excluded.contact_id, old.contact_id), rota_id = excluded.rota_id,
-            rule_id = excluded.rule_id, hand_ons = excluded.hand_ons, passed_over = excluded.passed_over,
-            offered_at = excluded.offered_at, accept_within = excluded.accept_within, accept_by = excluded.accept_by,
-            accepted_at = NULL, updated_at = app.now(),
-            waiting_since = CASE WHEN excluded.state = 'waiting' AND old.state = 'waiting'
-                AND old.rota_id IS NOT DISTINCT FROM excluded.rota_id THEN old.waiting_since
-                ELSE excluded.waiting_since END
-        WHERE old.workspace_id = excluded.workspace_id
-        """,
-        {
-            "workspace": tx.workspace_id,
-            "subjects": [ruling.subject_id for ruling in rulings],
-            "kinds": [ruling.kind for ruling in rulings],
-            "contacts": [ruling.contact_id for ruling in rulings],
-            "states": [ruling.state for ruling in rulings],
-            "owners": [ruling.owner_id for ruling in rulings],
-            "rotas": [ruling.rota_id for ruling in rulings],
-            "rules": [ruling.rule.rule_id if ruling.rule else None for ruling in rulings],
-            "hand_ons": [ruling.hand_ons for ruling in rulings],
-            "passed_over": ["{" + ",".join(map(str, ruling.passed_over)) + "}" for ruling in rulings],
-            "accept_within": [ruling.accept_within for ruling in rulings],
-        },
-    )
-
-
-async def _insert_decisions(tx: Tx, rulings: Sequence[Ruling]) -> None:
-    # One row a decision; the index decision_by_subject grows at the subject's end.
-    await tx.execute(
-        """
-        INSERT INTO app.decision (id, workspace_id, subject_id, at, trigger, rule_id, rule_name, rule_version,
-            rule_text, rota_id, rota_name, strategy, state, chosen_id, note, candidates)
-        SELECT id, %(workspace)s, subject_id, app.now(), trigger, rule_id, rule_name, rule_version, rule_text, rota_id,
-            rota_name, strategy, state, chosen_id, note, candidates
-        FROM ROWS FROM (unnest(%(ids)s::uuid[], %(subjects)s::uuid[], %(triggers)s::text[], %(rules)s::uuid[],
-            %(rule_names)s::text[], %(rule_versions)s::integer[], %(rule_texts)s::text[], %(rotas)s::uuid[],
-            %(rota_names)s::text[], %(strategies)s::text[], %(states)s::text[], %(chosen)s::uuid[], %(notes)s::text[]),
-            jsonb_array_elements(%(candidates)s::jsonb))
-            AS new (id, subject_id, trigger, rule_id, rule_name, rule_version, rule_text, rota_id, rota_name, strategy,
-                state, chosen_id, note, candidates)
-        """,
+        _SAVE_RULINGS,
         {
             "workspace": tx.workspace_id,
             "ids": [new_id() for _ in rulings],
             "subjects": [ruling.subject_id for ruling in rulings],
+            "kinds": [ruling.kind for ruling in rulings],
+            "contacts": [ruling.contact_id for ruling in rulings],
             "triggers": [ruling.trigger for ruling in rulings],
+            "states": [ruling.state for ruling in rulings],
+            "owners": [ruling.owner_id for ruling in rulings],
             "rules": [ruling.rule.rule_id if ruling.rule else None for ruling in rulings],
             "rule_names": [ruling.rule.name if ruling.rule else None for ruling in rulings],
             "rule_versions": [ruling.rule.version if ruling.rule else None for ruling in rulings],
@@ -154,8 +137,9 @@ async def _insert_decisions(tx: Tx, rulings: Sequence[Ruling]) -> None:
             "rotas": [ruling.rota_id for ruling in rulings],
             "rota_names": [ruling.rota_name for ruling in rulings],
             "strategies": [ruling.strategy for ruling in rulings],
-            "states": [ruling.state for ruling in rulings],
-            "chosen": [ruling.owner_id for ruling in rulings],
+            "hand_ons": [ruling.hand_ons for ruling in rulings],
+            "passed_over": ["{" + ",".join(map(str, ruling.passed_over)) + "}" for ruling in rulings],
+            "accept_within": [ruling.accept_within for ruling in rulings],
             "notes": [ruling.note for ruling in rulings],
             # One document, because an array of texts costs an escape for each of their quotes.
             "candidates": msgspec.json.encode([_candidates_shape(ruling.candidates) for ruling in rulings]).decode(),
