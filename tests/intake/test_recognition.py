@@ -1,15 +1,20 @@
 """From a stored signal to a contact, a lead and an owner; what cannot be read holds nobody up."""
 
 import asyncio
+from dataclasses import replace
+from uuid import UUID
 
 import psycopg
+import pytest
 
+from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller, system_caller
-from switchboard.entrypoints.assembly import build_hub
-from switchboard.intake import service
+from switchboard.entrypoints.assembly import build_hub, subject_kinds
+from switchboard.flows import service as flows
+from switchboard.intake import recognition, service
 from switchboard.intake.models import Source
 from switchboard.intake.recognition import RecognitionLoop
-from switchboard.kernel.db import Database
+from switchboard.kernel.db import Database, recorded_queries
 from switchboard.people.timeline import list_timeline
 from tests.conftest import Urls, move_clock
 from tests.intake.conftest import make_source, recognise_all, store
@@ -101,7 +106,7 @@ async def test_a_signal_that_breaks_recognition_waits_while_the_others_go_on(
         await RecognitionLoop(database).tick()
         async with database.transaction(source.workspace_id) as tx:
             outcomes = await tx.fetch_tuples("SELECT signal_id, outcome FROM app.signal_outcome")
-            waiting = await tx.fetch_tuples("SELECT signal_id, attempts FROM app.signal_due WHERE due_at > app.now()")
+            waiting = await tx.fetch_tuples("SELECT signal_id, attempts FROM app.signal_due WHERE due_at > received_at")
         assert (outcomes, waiting) == ([(good, "opened")], [(bad, 1)])
     finally:
         with psycopg.connect(urls.superuser, autocommit=True) as connection:
@@ -120,3 +125,64 @@ async def test_the_mapping_of_the_source_decides(database: Database, source: Sou
     await recognise_all(database)
     async with database.transaction(source.workspace_id) as tx:
         assert await tx.fetch_tuples("SELECT name FROM app.contact") == [("Ann",)]
+
+
+async def test_a_backlog_is_worked_in_batches_side_by_side_and_each_person_is_one_contact(
+    database: Database, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recognition, "MOST_SIGNALS", 20)
+    written = [{"email": f"p{number % 37}@x.example", "name": f"P {number % 37}", "n": number} for number in range(300)]
+    await store(database, source, *written)
+    first = await RecognitionLoop(database).tick()
+    # One batch alone, then as many in a row as a tick may take, side by side.
+    assert (first.handled, first.has_more) == (20 + 20 * recognition.SIDE_BY_SIDE * recognition.BATCHES_IN_A_ROW, True)
+    assert await recognise_all(database) == 300 - first.handled
+    async with database.transaction(source.workspace_id) as tx:
+        contacts = await tx.fetch_tuples("SELECT name FROM app.contact ORDER BY name")
+        signals = await tx.fetch_value("SELECT sum(signals) FROM app.lead")
+        leads = await tx.fetch_value("SELECT count(*) FROM app.lead")
+    assert contacts == sorted((f"P {number}",) for number in range(37))
+    assert (leads, signals) == (37, 300)
+
+
+async def test_what_a_flow_stops_on_stops_the_run_of_somebody_who_has_only_just_come(
+    database: Database, source: Source, workspace_id: UUID, owner: Caller
+) -> None:
+    text = "flow: {0}\ntitle: T\nsubject: lead\nstarts: [lead.created]\nstops: [{1}]\nsteps:\n  - wait: 1h\n"
+    async with database.transaction(workspace_id) as tx:
+        supervised = replace(await accounts.get_workspace(tx), supervisor_id=owner.user_id)
+        await accounts.update_workspace(tx, owner, supervised)
+        for name, event in (("brief", "lead.assigned"), ("long", "lead.accepted")):
+            flow = await flows.save_flow(tx, owner, text.format(name, event), subject_kinds())
+            await flows.activate(tx, owner, flow.id, subject_kinds())
+    await store(database, source, ANN)
+    await recognise_all(database)
+    going = "SELECT f.name FROM app.run r JOIN app.flow f ON f.id = r.flow_id"
+    ended = "SELECT f.name, r.reason FROM app.run_ended r JOIN app.flow f ON f.id = r.flow_id"
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_tuples(going) == [("long",)]
+        assert await tx.fetch_tuples(ended) == [("brief", "lead.assigned")]
+
+
+async def test_a_lone_new_lead_asks_a_bounded_number_of_questions(database: Database, source: Source) -> None:
+    await store(database, source, ANN)
+    with recorded_queries() as one:
+        await RecognitionLoop(database).tick()
+    await store(database, source, *({"email": f"p{number}@x.example"} for number in range(50)))
+    with recorded_queries() as fifty:
+        await RecognitionLoop(database).tick()
+    assert len(one) <= 30
+    assert len(fifty) <= len(one)
+
+
+async def test_the_events_of_a_batch_are_written_in_the_order_in_which_they_happened(
+    database: Database, source: Source, owner: Caller
+) -> None:
+    async with database.transaction(source.workspace_id) as tx:
+        supervised = replace(await accounts.get_workspace(tx), supervisor_id=owner.user_id)
+        await accounts.update_workspace(tx, owner, supervised)
+    await store(database, source, ANN)
+    await recognise_all(database)
+    async with database.transaction(source.workspace_id) as tx:
+        kinds = await tx.fetch_tuples("SELECT kind FROM app.event WHERE contact_id IS NOT NULL ORDER BY id")
+    assert kinds == [("contact.created",), ("lead.created",), ("lead.assigned",)]
