@@ -31,8 +31,6 @@ from switchboard.leads import service as leads
 from switchboard.leads.models import Enquiry
 from switchboard.people import service as people
 from switchboard.people.models import Recognised, Sighting
-from switchboard.routing import service as routing
-from switchboard.routing.models import RoutingSubject
 
 MOST_SIGNALS = 500
 SIDE_BY_SIDE = 2
@@ -220,15 +218,8 @@ async def _recognise_people(tx: Tx, reads: Sequence[_Read]) -> list[SignalOutcom
 
 async def _open_leads(tx: Tx, known: Sequence[tuple[_Read, Recognised]]) -> list[SignalOutcome]:
     now = await tx.now()
-    opened = await leads.open_or_join(tx, [_enquiry(each, found, now) for each, found in known])
-    fresh = {
-        lead.lead_id: found.contact_id
-        for (_, found), lead in zip(known, opened, strict=True)
-        if lead.is_new and lead.is_open and found.contact_id is not None
-    }
-    tx.newcomers |= dict.fromkeys(fresh, frozenset())
-    if fresh:
-        await _route(tx, fresh)
+    enquiries = [_enquiry(each, found, now) for each, found in known]
+    opened = await leads.open_and_route(tx, enquiries, trigger="came in")
     return [
         SignalOutcome(
             signal_id=each.due.signal_id,
@@ -241,11 +232,6 @@ async def _open_leads(tx: Tx, known: Sequence[tuple[_Read, Recognised]]) -> list
         )
         for (each, found), lead in zip(known, opened, strict=True)
     ]
-
-
-async def _route(tx: Tx, fresh: Mapping[UUID, UUID]) -> None:
-    subjects = [RoutingSubject(lead_id, "lead", contact_id) for lead_id, contact_id in fresh.items()]
-    await routing.route(tx, subjects, trigger="came in", load_facts=leads.load_values)
 
 
 def _sighting(parsed: Parsed) -> Sighting:

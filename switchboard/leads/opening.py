@@ -1,8 +1,9 @@
 """From enquiries to leads: each contact has one open lead, which the next enquiry joins."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -14,9 +15,12 @@ from switchboard.kernel.events import Actor, Event
 from switchboard.kernel.ids import new_id
 from switchboard.leads import repository
 from switchboard.leads.changes import move_to_stage
+from switchboard.leads.facts import load_values
 from switchboard.leads.models import Enquiry, Opened, Stage
 from switchboard.leads.repository import NewLead
 from switchboard.leads.stages import find_by_words, first_open, list_stages
+from switchboard.routing import service as routing
+from switchboard.routing.models import RoutingSubject
 
 LONGEST_TITLE = 2_000
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -43,6 +47,27 @@ async def open_or_join(tx: Tx, enquiries: Sequence[Enquiry]) -> list[Opened]:
     its sender calls won or lost, unless the contact has an open lead: then that one is closed by it. Appends
     `lead.created`, `lead.joined`, `lead.junked` or `lead.recorded`, and what a new stage brings.
     """
+    return await _open_with(tx, enquiries, _open)
+
+
+async def open_and_route(tx: Tx, enquiries: Sequence[Enquiry], *, trigger: str) -> list[Opened]:
+    """As `open_or_join`, and gives each lead that is new and open to whom the rules say."""
+    answers = await _open_with(tx, enquiries, partial(_open_routed, trigger=trigger))
+    fresh = {
+        opened.lead_id: enquiry.contact_id
+        for opened, enquiry in zip(answers, enquiries, strict=True)
+        # Those that were written with their owner are newcomers.
+        if opened.is_new and opened.is_open and opened.lead_id not in tx.newcomers
+    }
+    subjects = [RoutingSubject(lead_id, "lead", contact_id) for lead_id, contact_id in fresh.items()]
+    await routing.route(tx, subjects, trigger=trigger, load_facts=load_values)
+    return answers
+
+
+_Opener = Callable[[Tx, Sequence[_Folded]], Awaitable[dict[int, Opened]]]
+
+
+async def _open_with(tx: Tx, enquiries: Sequence[Enquiry], open_some: _Opener) -> list[Opened]:
     stages = await list_stages(tx)
     junk = [_junk(place, enquiry, first_open(stages)) for place, enquiry in enumerate(enquiries) if enquiry.is_junk]
     folded = _fold(enquiries, stages)
@@ -50,8 +75,28 @@ async def open_or_join(tx: Tx, enquiries: Sequence[Enquiry]) -> list[Opened]:
     standing = await repository.lock_open(tx, [group.lead.contact_id for group in past]) if past else {}
     closed = [group for group in past if group.lead.contact_id not in standing]
     current = [group for group in folded if group not in closed]
-    answers = await _close(tx, closed, junk) | await _open(tx, current)
+    answers = await _close(tx, closed, junk) | await open_some(tx, current)
     return [answers[place] for place in range(len(enquiries))]
+
+
+async def _open_routed(tx: Tx, groups: Sequence[_Folded], *, trigger: str) -> dict[int, Opened]:
+    """Leads of people who have only just come are routed first, and written once, with their owner.
+
+    Nobody else can see their contacts, so nobody can have opened a lead for them. The others are opened before, since
+    leads are locked before rotas; they are routed afterwards.
+    """
+    ours = [group for group in groups if group.lead.contact_id in tx.newcomers]
+    if not ours or not await routing.is_alike_for_all(tx):
+        return await _open(tx, groups)
+    answers = await _open(tx, [group for group in groups if group.lead.contact_id not in tx.newcomers])
+    tx.newcomers |= {group.lead.id: frozenset() for group in ours}
+    subjects = [RoutingSubject(group.lead.id, "lead", group.lead.contact_id) for group in ours]
+    plan = await routing.plan_route(tx, subjects, trigger=trigger)
+    for group in ours:
+        group.lead = replace(group.lead, owner_id=plan.owners.get(group.lead.id))
+    answers |= await _open(tx, ours)
+    await routing.settle(tx, plan)
+    return answers
 
 
 async def _open(tx: Tx, groups: Sequence[_Folded]) -> dict[int, Opened]:

@@ -29,6 +29,7 @@ class NewLead(msgspec.Struct, frozen=True):
     signals: int
     created_at: datetime
     junk_reason: str | None = None
+    owner_id: UUID | None = None
 
 
 class Ownership(msgspec.Struct, frozen=True):
@@ -46,13 +47,14 @@ async def open_or_join(tx: Tx, leads: Sequence[NewLead], first_response_minutes:
     rows = await tx.fetch_tuples(
         """
         INSERT INTO app.lead AS l (id, workspace_id, contact_id, source_id, stage, title, value_minor, currency, utm,
-            fields, signals, created_at, respond_by)
+            fields, signals, created_at, owner_id, respond_by)
         SELECT id, %(workspace)s, contact_id, source_id, stage, title, value_minor, currency, utm::jsonb,
-            fields::jsonb, signals, created_at, app.now() + make_interval(mins => %(minutes)s)
+            fields::jsonb, signals, created_at, owner_id, app.now() + make_interval(mins => %(minutes)s)
         FROM unnest(%(ids)s::uuid[], %(contacts)s::uuid[], %(sources)s::uuid[], %(stages)s::text[], %(titles)s::text[],
                     %(values)s::bigint[], %(currencies)s::text[], %(utms)s::text[], %(fields)s::text[],
-                    %(signals)s::integer[], %(created)s::timestamptz[])
-             AS new (id, contact_id, source_id, stage, title, value_minor, currency, utm, fields, signals, created_at)
+                    %(signals)s::integer[], %(created)s::timestamptz[], %(owners)s::uuid[])
+             AS new (id, contact_id, source_id, stage, title, value_minor, currency, utm, fields, signals, created_at,
+                     owner_id)
         ORDER BY contact_id
         ON CONFLICT (workspace_id, contact_id) WHERE closed_at IS NULL DO UPDATE SET
             signals = l.signals + excluded.signals,
@@ -64,7 +66,12 @@ async def open_or_join(tx: Tx, leads: Sequence[NewLead], first_response_minutes:
             updated_at = app.now()
         RETURNING l.contact_id, l.id
         """,
-        {**_columns(leads), "workspace": tx.workspace_id, "minutes": first_response_minutes},
+        {
+            **_columns(leads),
+            "owners": [lead.owner_id for lead in leads],
+            "workspace": tx.workspace_id,
+            "minutes": first_response_minutes,
+        },
     )
     return dict(rows)
 

@@ -13,9 +13,9 @@ from switchboard.kernel.events import Event
 from switchboard.kernel.ids import new_id
 from switchboard.leads import changes, repository
 from switchboard.leads.errors import ClosedError, LeadNotFoundError
-from switchboard.leads.facts import LEAD_FIELDS, load_facts, load_values
+from switchboard.leads.facts import LEAD_FIELDS, load_facts
 from switchboard.leads.models import Lead, Reversal
-from switchboard.leads.opening import open_or_join
+from switchboard.leads.opening import open_and_route, open_or_join
 from switchboard.leads.stages import first_open, get_stage, install_stages, list_stages
 from switchboard.people import service as people
 from switchboard.routing import service as routing
@@ -30,8 +30,8 @@ __all__ = [
     "install_stages",
     "list_stages",
     "load_facts",
-    "load_values",
     "mark_junk",
+    "open_and_route",
     "open_or_join",
     "reopen",
     "set_value",

@@ -39,7 +39,8 @@ async def follow_owner(tx: Tx, told: Sequence[Event]) -> None:
     """Keep owner and acceptance on the lead as routing decides them; of several decisions the last holds."""
     owners: dict[UUID, Ownership] = {}
     for event in told:
-        if event.lead_id is not None:
+        # A lead that was written with its owner has been told of already.
+        if event.lead_id is not None and event.lead_id not in tx.newcomers:
             owner_id = event.find_id("owner_id")
             owners[event.lead_id] = Ownership(event.lead_id, owner_id, event.kind == "lead.accepted")
     if owners:

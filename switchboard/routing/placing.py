@@ -120,17 +120,43 @@ class Table:
         return replace(given, is_last_resort=True)
 
 
+class Plan(msgspec.Struct, frozen=True):
+    """What has been decided and not been written; its rotas are held until the transaction ends.
+
+    `could_serve` are the rotas that had somebody free although others waited.
+    """
+
+    table: Table
+    requests: Sequence[Request]
+    rulings: Sequence[Ruling]
+    could_serve: frozenset[UUID]
+
+    @property
+    def owners(self) -> dict[UUID, UUID]:
+        """Who is to have each subject, without those that wait."""
+        return {ruling.subject_id: ruling.owner_id for ruling in self.rulings if ruling.owner_id is not None}
+
+
 async def place(
     tx: Tx, requests: Sequence[Request], *, actor: Actor = SYSTEM, colleagues: Colleagues | None = None
 ) -> list[Outcome]:
     """Decide the requests in their order and write all of it; their assignments must be locked."""
     if not requests:
         return []
+    return await settle(tx, await decide(tx, requests, colleagues), actor)
+
+
+async def decide(tx: Tx, requests: Sequence[Request], colleagues: Colleagues | None = None) -> Plan:
+    """Decide the requests in their order; their assignments must be locked."""
     table = await open_table(tx, requests, colleagues)
-    could_serve = {rota_id for rota_id, roster in table.rosters.items() if roster.has_queue and roster.has_anybody()}
-    rulings = [table.rule_on(request) for request in requests]
-    outcomes = await carry_out(tx, table, requests, rulings, actor)
-    if any(ruling.state == "waiting" and ruling.rota_id in could_serve for ruling in rulings):
+    free = {rota_id for rota_id, roster in table.rosters.items() if roster.has_queue and roster.has_anybody()}
+    return Plan(table, requests, [table.rule_on(request) for request in requests], frozenset(free))
+
+
+async def settle(tx: Tx, plan: Plan, actor: Actor = SYSTEM) -> list[Outcome]:
+    """Write what was decided, in the same transaction."""
+    outcomes = await carry_out(tx, plan.table, plan.requests, plan.rulings, actor)
+    if any(ruling.state == "waiting" and ruling.rota_id in plan.could_serve for ruling in plan.rulings):
         await wake(tx, WAITING_QUEUE)
     return outcomes
 

@@ -12,11 +12,11 @@ from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.kernel.events import SYSTEM, Actor
 from switchboard.kernel.queues import wake
-from switchboard.routing import repository, repository_rotas, repository_rules
+from switchboard.routing import placing, repository, repository_rotas, repository_rules
 from switchboard.routing.errors import AcceptedAlreadyError, AssignmentNotFoundError, ReleasedError
 from switchboard.routing.locking import lock_subjects
 from switchboard.routing.models import Assignment, Decision, Outcome, Rota, RoutingSubject, RuleMatch, ids_of
-from switchboard.routing.placing import WAITING_QUEUE, Request, event_about, place
+from switchboard.routing.placing import WAITING_QUEUE, Plan, Request, decide, event_about, place
 from switchboard.routing.rosters import Colleagues, load_colleagues, name_of
 from switchboard.routing.rules import Match, match_rule, read_facts
 
@@ -35,6 +35,22 @@ async def route(
     already must be locked by the caller. `load_facts` is asked for the facts of subjects that come without, where some
     rule reads any.
     """
+    return (
+        await placing.settle(tx, await plan_route(tx, subjects, trigger=trigger, load_facts=load_facts))
+        if subjects
+        else []
+    )
+
+
+async def is_alike_for_all(tx: Tx) -> bool:
+    """Whether the rules answer alike whatever the subject, so that it may be routed before it is written."""
+    return not read_facts(await tx.remember("rules", repository_rules.list_rules))
+
+
+async def plan_route(
+    tx: Tx, subjects: Sequence[RoutingSubject], *, trigger: str, load_facts: LoadFacts | None = None
+) -> Plan:
+    """As `route`, but only decided: `settle` writes it, in the same transaction."""
     known = [subject.id for subject in subjects if subject.id not in tx.newcomers]
     former = await repository.lock_assignments(tx, known) if known else {}
     colleagues = await load_colleagues(tx)
@@ -54,17 +70,22 @@ async def route(
             note=match.note,
         )
         requests.append(request)
-    return await place(tx, requests, colleagues=colleagues)
+    return await decide(tx, requests, colleagues)
 
 
 async def _match_all(
     tx: Tx, subjects: Sequence[RoutingSubject], colleagues: Colleagues, load_facts: LoadFacts | None
 ) -> list[Match]:
-    rules, now = await repository_rules.list_rules(tx), await tx.now()
+    rules, now = await tx.remember("rules", repository_rules.list_rules), await tx.now()
     if not read_facts(rules):
         return [match_rule(rules, {"now": now}, colleagues)] * len(subjects)
     loaded = await load_facts(tx, [subject.id for subject in subjects]) if load_facts is not None else {}
     return [match_rule(rules, {**loaded.get(each.id, each.facts), "now": now}, colleagues) for each in subjects]
+
+
+async def settle(tx: Tx, plan: Plan) -> list[Outcome]:
+    """Write what `plan_route` decided: assignments, decisions and their events; outcomes in the plan's order."""
+    return await placing.settle(tx, plan)
 
 
 async def assign(
