@@ -22,6 +22,18 @@ def find_limit(figure: Figure, chapter: Chapter, known: Mapping[str, float]) -> 
     return None
 
 
+def find_worst(figures: Sequence[Figure]) -> list[Figure]:
+    """Of neighbours that are many of one kind (a page each) the one that is worst; others as they are."""
+    found: list[Figure] = []
+    for _, members in groupby(figures, lambda figure: (_split(figure)[0], figure.target, " " in figure.metric)):
+        alike = list(members)
+        if " " in alike[0].metric and len(alike) > 1:
+            pick = min if alike[0].better == "higher" else max
+            alike = [pick(alike, key=lambda figure: figure.value)]
+        found += alike
+    return found
+
+
 def with_shares(figures: Sequence[Figure], chapter: Chapter) -> list[Figure]:
     """The figures, each that has a limit with the share of it that was reached."""
     known = gather_limits(figures)

@@ -53,7 +53,7 @@ TARGETS = {"p50": 5.0, "p99": 25.0}
 ROWS_A_REQUEST = 1_000
 # A backlog of so many signals for each second of the run.
 SIGNALS_A_SECOND = 2_000
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 180.0
 WARM_UP = 40
 # Numbers of leads: so far apart that no two parts of a run share one.
 APART = 500_000

@@ -32,6 +32,8 @@ PAGES_A_SECOND = 20
 RECIPIENTS_A_SECOND, RECIPIENTS_IN_FULL = 6_000, 1_000_000
 QUEUED_AT_ONCE = 1_000
 PATIENCE_SECONDS = 60.0
+# The first ones wait for the worker to start.
+WARM_UP_SECONDS = 0.5
 PERCENTILES = {"p50": 0.5, "p99": 0.99}
 
 
@@ -56,6 +58,7 @@ def run(seconds: float, *, rows: int | None = None, full: bool = False) -> list[
     ):
         bench = _furnish(product, sink, recipients)
         with working(product, *_queues(product)):
+            _send_pages(bench, WARM_UP_SECONDS, "early")
             alone = _send_pages(bench, seconds, "alone")
         asyncio.run(_queue_campaign(bench))
         with working(product, *_queues(product)):

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.chapters import CHAPTERS
 from bench.charts import draw, number
-from bench.grouping import find_limit, gather_limits, group
+from bench.grouping import find_limit, find_worst, gather_limits, group
 from bench.results import Figure
 from bench.suite import read_notes
 
@@ -52,7 +52,7 @@ def render(found: Mapping[str, Sequence[Figure]], notes: Mapping[str, Any]) -> s
     shown = [
         _row(figure, find_limit(figure, CHAPTERS[name], gather_limits(figures)))
         for name, figures in found.items()
-        for figure in figures
+        for figure in find_worst(figures)
         if figure.target is not None or figure.peers
     ]
     parts += [_table(_HEAD, shown)]
@@ -75,11 +75,8 @@ def _chapter(name: str, figures: Sequence[Figure], run: Mapping[str, Any]) -> st
     parts += [f"![Bars: {chapter.title.lower()}](images/bench-{name}.svg)\n"]
     parts += [f"{sentence}\n" for figure in figures for sentence in sentences(figure)]
     limits = gather_limits(figures)
-    plain = [
-        _row(figure, find_limit(figure, chapter, limits))
-        for figure in figures
-        if figure.target is None and not figure.peers
-    ]
+    in_the_one_table = [figure for figure in find_worst(figures) if figure.target is not None or figure.peers]
+    plain = [_row(figure, find_limit(figure, chapter, limits)) for figure in figures if figure not in in_the_one_table]
     parts += [_table(_HEAD, plain)] if plain else []
     costs = [
         (f"`{figure.metric}`", *(_cost(figure, cost) for cost in _COSTS))
@@ -129,7 +126,7 @@ def _row(figure: Figure, limit: tuple[str, float] | None) -> tuple[str, ...]:
         "" if figure.target is None else _aim(figure, figure.target),
         "" if limit is None else f"{number(limit[1])} ({limit[0]})",
         "" if share is None else f"{share:.0%}",
-        ", ".join(f"{peer}: {number(value)}" for peer, value in figure.peers.items()),
+        "; ".join(f"{peer}: {number(value)}" for peer, value in figure.peers.items()),
     )
 
 

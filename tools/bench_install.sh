@@ -7,8 +7,10 @@ cd "$(dirname "$0")/.."
 venv=.venv-bench
 peers=bench/peers
 
+is_whole=yes
 skip() {
-    echo "bench-install: $1; those peers will be absent" >&2
+    echo "bench-install: $1; those peers will be absent, and are tried again the next time" >&2
+    is_whole=no
 }
 
 install_python_peers() {
@@ -42,3 +44,4 @@ if install_node; then
 else
     skip "Node could not be installed: apt install nodejs npm"
 fi
+[ "$is_whole" = no ] || touch "$venv/.installed"

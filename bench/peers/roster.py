@@ -78,12 +78,12 @@ COMPARISONS = {
     "delivery": Comparison(
         "deliver",
         ["http", "delivery."],
-        [(PGQUEUER, 8_000), (PROCRASTINATE, 1_500), (GRAPHILE, 12_000), (BULLMQ, 15_000)],
+        [(PGQUEUER, 10_000), (PROCRASTINATE, 1_500), (GRAPHILE, 12_000), (BULLMQ, 15_000)],
     ),
     "jobs": Comparison(
         "jobs",
         ["jobs.no_op"],
-        [(PGQUEUER, 12_000), (PROCRASTINATE, 1_500), (GRAPHILE, 120_000), (BULLMQ, 40_000), (DBOS, 5_000)],
+        [(PGQUEUER, 25_000), (PROCRASTINATE, 1_500), (GRAPHILE, 120_000), (BULLMQ, 40_000), (DBOS, 5_000)],
     ),
 }
 # These answer over HTTP, and the same load as ours goes to them.

@@ -71,6 +71,8 @@ def serve(peer: Peer, rows: int, seconds: float) -> float:
 def _rate(load: Load, rows: int) -> float:
     if load.refused or load.broken:
         raise PeerError(f"{load.refused} requests were refused and {load.broken} broke")
+    if not load.requests:
+        raise PeerError("it answered nothing in the time")
     return round(load.taken_per_second * rows)
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 from bench import report, suite
 from bench.chapters import CHAPTERS
 from bench.charts import number
-from bench.grouping import group, with_shares
+from bench.grouping import find_worst, group, with_shares
 from bench.results import Figure, as_json
 
 LIMITS = {"empty ASGI": 40_000.0, "fdatasync": 13_000.0}
@@ -58,7 +58,7 @@ def test_the_page_holds_every_figure_once_with_target_limit_and_share() -> None:
     assert "| Processor | A processor, 2 cores |" in page
     assert (
         "| `intake.single` | 12,345 signals/s | ≥ 12,000, met | 40,000 (empty ASGI) | 31% |"
-        " BullMQ 6.7.0: 15,000, pgqueuer 1.6.0: 2,469 |" in page
+        " BullMQ 6.7.0: 15,000; pgqueuer 1.6.0: 2,469 |" in page
     )
     assert "| `intake.single.p50` | 4.5 ms |  |  |  |  |" in page
     assert "| `intake.single.p99` | 31.2 ms | ≤ 30, missed |  |  |  |" in page
@@ -101,6 +101,15 @@ def test_neighbours_of_one_kind_share_a_scale() -> None:
     pages = [Figure(f"pages.p95 {path}", 10, "ms", "lower", 50) for path in ("/", "/leads")]
     (only,) = group(pages, CHAPTERS["pages"])
     assert (only.title, [bar.label for bar in only.bars], only.target) == ("pages.p95", ["/", "/leads"], 50)
+
+
+def test_of_many_pages_the_table_shows_the_slowest() -> None:
+    pages = [Figure(f"pages.p95 /{path}", value, "ms", "lower", 50) for path, value in (("a", 8), ("b", 70), ("c", 9))]
+    assert find_worst([P50, *pages, JOBS]) == [P50, pages[1], JOBS]
+    page = report.render({"pages": pages}, {})
+    summary, _, chapter = page.partition("## Pages")
+    assert ("`pages.p95 /b`" in summary, "`pages.p95 /a`" in summary) == (True, False)
+    assert all(f"`pages.p95 /{path}`" in chapter for path in ("a", "c"))
 
 
 def test_numbers_have_the_digits_that_say_something() -> None:
