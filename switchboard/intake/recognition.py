@@ -62,11 +62,12 @@ class RecognitionLoop:
 
     async def tick(self) -> Tick:
         """Recognise the oldest due signals; of a backlog several batches, side by side."""
-        handled = await self._recognise_batch()
-        if handled < MOST_SIGNALS:
-            return Tick(handled, has_more=False)
+        first = await self._recognise_batch()
+        if not first.has_more:
+            return first
         # Postgres writes one batch while Python reads the other. One that fails leaves the other alone.
         ended = await asyncio.gather(*(self._recognise_some() for _ in range(SIDE_BY_SIDE)), return_exceptions=True)
+        handled = first.handled
         for end in ended:
             if isinstance(end, BaseException):
                 raise end
@@ -76,13 +77,13 @@ class RecognitionLoop:
     async def _recognise_some(self) -> int:
         handled = 0
         for _ in range(BATCHES_IN_A_ROW):
-            taken = await self._recognise_batch()
-            handled += taken
-            if taken < MOST_SIGNALS:
+            batch = await self._recognise_batch()
+            handled += batch.handled
+            if not batch.has_more:
                 break
         return handled
 
-    async def _recognise_batch(self) -> int:
+    async def _recognise_batch(self) -> Tick:
         try:
             return await self._recognise_claimed(_recognise_together)
         except (psycopg.OperationalError, UnavailableError):
@@ -92,13 +93,15 @@ class RecognitionLoop:
             log.info("signals.one_by_one", error=type(error).__name__)
             return await self._recognise_claimed(_recognise_group)
 
-    async def _recognise_claimed(self, recognise_some: "_Recogniser") -> int:
+    async def _recognise_claimed(self, recognise_some: "_Recogniser") -> Tick:
         async with self._database.queue_loop() as tx:
-            due = await repository.claim_due(tx, MOST_SIGNALS)
+            claimed = await repository.claim_due(tx, MOST_SIGNALS)
+            # People who wait are not kept until the rows of a file behind them are done too.
+            due = [signal for signal in claimed if signal.import_id is None] or claimed
             for workspace_id, group in groupby(sorted(due, key=_workspace), key=_workspace):
                 await tx.enter_workspace(workspace_id)
                 await _recognise_loud_and_quiet(tx, list(group), recognise_some)
-        return len(due)
+        return Tick(len(due), has_more=len(claimed) == MOST_SIGNALS or len(due) < len(claimed))
 
 
 def _workspace(signal: DueSignal) -> UUID:

@@ -14,6 +14,7 @@ from switchboard.flows import service as flows
 from switchboard.intake import import_jobs, importing, repository, signals
 from switchboard.intake.errors import ImportMissingError, ImportStateError
 from switchboard.intake.models import Import, Source
+from switchboard.intake.recognition import RecognitionLoop
 from switchboard.intake.repository_signals import Bounds
 from switchboard.intake.wiring import job_handlers
 from switchboard.kernel.db import Database
@@ -166,6 +167,14 @@ async def test_people_who_wait_go_before_a_file(database: Database, source: Sour
             "SELECT signal_id FROM app.signal_due ORDER BY (import_id IS NOT NULL), due_at LIMIT 1"
         )
     assert order == [(live,)]
+    # It is done by itself, and committed before a row of the file is begun.
+    await RecognitionLoop(database).tick()
+    async with database.transaction(owner.workspace_id) as tx:
+        done = await tx.fetch_value("SELECT count(*) FROM app.signal_outcome")
+        first = await tx.fetch_tuples(
+            "SELECT signal_id FROM app.signal_outcome WHERE at = (SELECT min(at) FROM app.signal_outcome)"
+        )
+    assert (done, first) == (401, [(live,)])
 
 
 async def test_columns_are_corrected_and_remembered_for_the_next_file_like_it(
