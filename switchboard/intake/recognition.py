@@ -154,6 +154,8 @@ async def _put_off(tx: Tx, signal: DueSignal, error: Exception) -> None:
 
 async def recognise(tx: Tx, due: Sequence[DueSignal]) -> list[SignalOutcome]:
     """Take claimed signals of the transaction's workspace through people, leads and routing."""
+    # Whoever came with an earlier part of the transaction has a lead by now, and perhaps runs.
+    tx.newcomers.clear()
     received = {signal.id: signal for signal in await repository.load_signals(tx, due)}
     reads = await _read_all(tx, due, received)
     outcomes = [_failed(each.due, each.problems) for each in reads if each.parsed is None]

@@ -102,12 +102,17 @@ async def test_a_signal_that_breaks_recognition_waits_while_the_others_go_on(
     with psycopg.connect(urls.superuser, autocommit=True) as connection:
         connection.execute("ALTER TABLE app.lead ADD CONSTRAINT broken CHECK (title <> 'break') NOT VALID")
     try:
-        bad, good = await store(database, source, {"email": "a@x.example", "message": "break"}, ANN)
+        bad, good, again = await store(
+            database, source, {"email": "a@x.example", "message": "break"}, ANN, {**ANN, "message": "Once more"}
+        )
         await RecognitionLoop(database).tick()
         async with database.transaction(source.workspace_id) as tx:
             outcomes = await tx.fetch_tuples("SELECT signal_id, outcome FROM app.signal_outcome")
             waiting = await tx.fetch_tuples("SELECT signal_id, attempts FROM app.signal_due WHERE due_at > received_at")
-        assert (outcomes, waiting) == ([(good, "opened")], [(bad, 1)])
+            owned = await tx.fetch_value("SELECT count(*) FROM app.assignment a JOIN app.lead l ON l.id = a.subject_id")
+            assignments = await tx.fetch_value("SELECT count(*) FROM app.assignment")
+        assert (sorted(outcomes), waiting) == (sorted([(good, "opened"), (again, "joined")]), [(bad, 1)])
+        assert (owned, assignments) == (1, 1)
     finally:
         with psycopg.connect(urls.superuser, autocommit=True) as connection:
             connection.execute("ALTER TABLE app.lead DROP CONSTRAINT broken")
