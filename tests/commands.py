@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner, Result
 
 from switchboard.accounts.command_line import Console
-from switchboard.entrypoints.assembly import build_hub, contact_holders, subject_kinds
+from switchboard.entrypoints.assembly import build_hub, contact_holders, segment_vocabulary, subject_kinds
 from switchboard.entrypoints.commands import mount
 from tests.conftest import Urls
 
@@ -26,7 +26,12 @@ def command_line(urls: Urls, groups: Sequence[str], *first_words: str, **setting
     environment = {"DATABASE_URL": database_url, "SWITCHBOARD_HOME": "/nonexistent", **settings}
     program = typer.Typer()
     mount(program, groups)
-    console = Console(build_hub, contact_holders=contact_holders, subject_kinds=subject_kinds)
+    console = Console(
+        build_hub,
+        contact_holders=contact_holders,
+        subject_kinds=subject_kinds,
+        segment_vocabulary=segment_vocabulary,
+    )
 
     async def run(*words: str) -> Result:
         called = [*first_words, *words]

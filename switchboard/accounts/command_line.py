@@ -33,12 +33,13 @@ Work = Callable[[Tx, Caller], Awaitable[Answer]]
 @dataclass(frozen=True, slots=True)
 class Console:
     """What a command gets as `ctx.obj`: transactions wired as in the server, who moves rows at a merge, and what flows
-    can be about."""
+    can be about, and what conditions of segments may speak of."""
 
     build_hub: Callable[[], Hub]
     workspace: str = ""
     contact_holders: Callable[[], Sequence[Any]] = tuple
     subject_kinds: Callable[[], Mapping[str, Any]] = dict
+    segment_vocabulary: Callable[[], Any] = object
 
     def run(self, work: Work[Answer]) -> Answer:
         """Run `work` in one transaction of the chosen workspace, the only one unless `--workspace` names another."""

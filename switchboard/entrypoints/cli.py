@@ -25,7 +25,7 @@ Workspace = Annotated[str, typer.Option(help="Id of the workspace, where there a
 
 @app.callback()
 def _prepare(ctx: typer.Context, workspace: Workspace = "") -> None:
-    ctx.obj = Console(_build_hub, workspace, _contact_holders, _subject_kinds)
+    ctx.obj = Console(_build_hub, workspace, _contact_holders, _subject_kinds, _segment_vocabulary)
 
 
 def _build_hub() -> Hub:
@@ -38,6 +38,12 @@ def _contact_holders() -> Sequence[object]:
     from switchboard.entrypoints.assembly import contact_holders
 
     return contact_holders()
+
+
+def _segment_vocabulary() -> object:
+    from switchboard.entrypoints.assembly import segment_vocabulary
+
+    return segment_vocabulary()
 
 
 def _subject_kinds() -> Mapping[str, object]:

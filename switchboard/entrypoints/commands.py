@@ -13,6 +13,7 @@ GROUPS = {
     "contact": ("switchboard.people.commands", "People: whom signals are about."),
     "rota": ("switchboard.routing.commands", "Who is on, when."),
     "rule": ("switchboard.routing.commands_rules", "Which lead goes to which rota or member."),
+    "segment": ("switchboard.people.commands_segments", "Everybody who meets a condition, and lists of people."),
     "signal": ("switchboard.intake.commands_signals", "What came in, and what became of it."),
     "source": ("switchboard.intake.commands", "Where signals come from, and their addresses."),
     "mailbox": ("switchboard.delivery.commands_mailbox", "Mail that stayed on this machine."),

@@ -77,6 +77,7 @@ def create_app(settings: Settings, database_url: str, *, check_later: Check | No
     app.state.shell_counts = assembly.shell_counts
     app.state.contact_holders = assembly.contact_holders()
     app.state.subject_kinds = assembly.subject_kinds()
+    app.state.segment_vocabulary = assembly.segment_vocabulary()
     return app
 
 

@@ -14,7 +14,7 @@ from switchboard.accounts.web import Visit, action, page
 from switchboard.kernel.errors import InvalidError, NotFoundError
 from switchboard.kernel.http import path_id, see_other
 from switchboard.kernel.spreadsheets import guard_formula
-from switchboard.people import identities, merging, pages_merging, service, suggesting
+from switchboard.people import identities, merging, pages_merging, pages_segments, segments, service, suggesting, tags
 from switchboard.people.errors import AddressTakenError
 from switchboard.people.models import (
     IDENTITY_KINDS,
@@ -29,6 +29,7 @@ from switchboard.people.models import (
     Suggestion,
 )
 from switchboard.people.repository_timeline import OpenedLead
+from switchboard.people.segment_models import MemberOf
 from switchboard.people.timeline import TimelineItem, list_opened_leads, list_timeline
 
 TIMELINE_ROWS = 30
@@ -47,6 +48,7 @@ class ContactListPage:
 
     contacts: list[ContactSummary] = field(metadata={"help": "The rows."})
     query: str = field(metadata={"help": "What was searched for, empty for all."})
+    tag: str = field(metadata={"help": "The tag that all of them have, empty for any."})
     newer_href: str = field(metadata={"help": "Address of the first rows, empty when these are they."})
     older_href: str = field(metadata={"help": "Address of the next rows, empty when there are none."})
     most_exported: int = field(metadata={"help": "How many contacts a file holds at most."})
@@ -66,6 +68,9 @@ class ContactPage:
     timeline: list[TimelineItem] = field(metadata={"help": "What happened, newest first."})
     older_href: str = field(metadata={"help": "Address of earlier events, empty when there are none."})
     suggestions: list[Suggestion] = field(metadata={"help": "Others who may be the same person."})
+    tags: list[str] = field(metadata={"help": "Their tags, by name."})
+    known_tags: list[str] = field(metadata={"help": "Tags that are on somebody, to choose from."})
+    segments: list[MemberOf] = field(metadata={"help": "The segments and lists they are in."})
     merges: list[Merge] = field(metadata={"help": "Merges into this contact that can be undone."})
     kinds: tuple[str, ...] = field(metadata={"help": "Kinds of address that can be added."})
     errors: dict[str, str] = field(metadata={"help": "What is wrong, by field of the page's forms."})
@@ -86,17 +91,20 @@ class ContactFormPage:
 
 async def show_contacts(visit: Visit) -> Response:
     """The list, or what a search found."""
-    query, before = visit.query("q"), visit.query_id("before")
+    query, tag, before = visit.query("q"), visit.query("tag"), visit.query_id("before")
     limit = service.PAGE_ROWS + 1
     if query:
         rows = await service.search_contacts(visit.tx, query, limit, before=before)
+    elif tag:
+        rows = await tags.list_tagged(visit.tx, visit.caller, tag, before=before, limit=limit)
     else:
         rows = await service.list_contacts(visit.tx, visit.caller, before=before, limit=limit)
     shown = rows[: service.PAGE_ROWS]
-    keep = {"q": query} if query else {}
+    keep = {"q": query} if query else {"tag": tag} if tag else {}
     context = ContactListPage(
         contacts=shown,
         query=query,
+        tag="" if query else tag,
         newer_href=_href("/contacts", keep) if before else "",
         most_exported=MOST_EXPORTED,
         older_href=_href("/contacts", {**keep, "before": str(shown[-1].id)}) if len(rows) > len(shown) else "",
@@ -228,6 +236,25 @@ async def change_address(visit: Visit) -> Response:
     return visit.done(f"/contacts/{contact_id}", toast)
 
 
+async def add_tags(visit: Visit) -> Response:
+    """Put tags on a contact, with commas between them."""
+    contact_id, text = path_id(visit.request), visit.form.text("tags")
+    try:
+        await service.access_contact(visit.tx, visit.caller, contact_id)
+        await tags.add_tags(visit.tx, visit.caller, [contact_id], text.split(","))
+    except InvalidError as error:
+        return await _refused(visit, contact_id, error, {"tags": text})
+    return visit.done(f"/contacts/{contact_id}", "Tagged.")
+
+
+async def remove_tag(visit: Visit) -> Response:
+    """Take one tag from a contact."""
+    contact_id = path_id(visit.request)
+    await service.access_contact(visit.tx, visit.caller, contact_id)
+    await tags.remove_tags(visit.tx, visit.caller, [contact_id], [visit.form.text("tag")])
+    return visit.done(f"/contacts/{contact_id}", "Tag removed.")
+
+
 async def split_address(visit: Visit) -> Response:
     """Make an address a contact of its own."""
     identity_id = path_id(visit.request, "identity_id")
@@ -264,6 +291,9 @@ async def _contact(
         timeline=shown,
         older_href=_href(f"/contacts/{contact.id}", older) if older else "",
         suggestions=await suggesting.list_suggestions_of(tx, contact.id),
+        tags=await tags.list_tags(tx, contact.id),
+        known_tags=await tags.list_known_tags(tx, visit.caller),
+        segments=await segments.list_segments_of(tx, contact.id),
         merges=await merging.list_merges(tx, contact.id),
         kinds=IDENTITY_KINDS,
         errors=errors or {},
@@ -316,5 +346,8 @@ routes = [
     Route("/contacts/{id}/addresses", action(add_address), methods=["POST"]),
     Route("/contacts/{id}/addresses/{identity_id}/split", action(split_address), methods=["POST"]),
     Route("/contacts/{id}/addresses/{identity_id}/{act}", action(change_address), methods=["POST"]),
+    Route("/contacts/{id}/tags", action(add_tags), methods=["POST"]),
+    Route("/contacts/{id}/tags/remove", action(remove_tag), methods=["POST"]),
     *pages_merging.routes,
+    *pages_segments.routes,
 ]

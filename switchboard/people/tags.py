@@ -20,11 +20,6 @@ MOST_KNOWN = 200
 PAGE_ROWS = 50
 
 
-def read_tags(text: str) -> list[str]:
-    """The tags of a text with commas between them, tidied, each once; raises InvalidError for one that is too long."""
-    return check_tags(text.split(","))
-
-
 def check_tags(words: Iterable[str]) -> list[str]:
     """Tags as they are kept: in small letters, one blank between words; raises InvalidError with what is wrong."""
     tags = [tag for tag in dict.fromkeys(" ".join(word.lower().split()) for word in words) if tag]

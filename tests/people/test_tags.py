@@ -45,7 +45,7 @@ async def test_tags_that_cannot_be_kept_are_refused(database: Database, agent: C
         with pytest.raises(RoleForbidsError):
             await tags.add_tags(tx, viewer, [ada], ["vip"])
         assert await tags.list_tags(tx, ada) == []
-    assert tags.read_tags(" VIP, vip ,,Trade Fair") == ["vip", "trade fair"]
+    assert tags.check_tags(" VIP, vip ,,Trade Fair".split(",")) == ["vip", "trade fair"]
 
 
 async def test_strangers_tag_nobody(database: Database, agent: Caller, stranger: Caller) -> None:

@@ -23,7 +23,8 @@ from switchboard.kernel.ids import new_id
 from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.secrets import load_app_secret
 from switchboard.leads import stages
-from switchboard.people import merging, suggesting
+from switchboard.people import merging, segments, suggesting, tags
+from switchboard.people.segment_models import SegmentForm
 from tests.conftest import Urls
 from tests.inbox.conftest import Team, make_mail
 from tests.intake.conftest import recognise_all, store
@@ -56,6 +57,7 @@ OBJECTS: Mapping[tuple[str, str], str] = {
     ("/messages", "id"): "outgoing",
     ("/rotas", "id"): "rota",
     ("/rules", "id"): "rule",
+    ("/segments", "id"): "segment",
     ("/settings/stages", "key"): "stage",
     ("/sources", "id"): "source",
     ("/sources", "signal_id"): "signal",
@@ -264,7 +266,18 @@ async def _by_hand(database: Database, owner: Caller, ids: Mapping[str, str]) ->
         )
         merge_id = await merging.merge(tx, owner, kept, lost, [])
         await _note(tx, owner, UUID(ids["contact"]))
-    return {"other_contact": str(other), "suggestion": str(suggestion_id), "merge": str(merge_id)}
+        segment_id = await _segments(tx, owner, UUID(ids["contact"]))
+    made = {"other_contact": other, "suggestion": suggestion_id, "merge": merge_id, "segment": segment_id}
+    return {name: str(each) for name, each in made.items()}
+
+
+async def _segments(tx: Tx, owner: Caller, contact_id: UUID) -> UUID:
+    """A list with somebody in it, and a segment that notes who is tagged."""
+    made = await segments.create_segment(tx, owner, SegmentForm(HOSTILE[:100], name="hostile"))
+    await segments.add_members(tx, owner, made.id, [contact_id])
+    await segments.create_segment(tx, owner, SegmentForm("Everybody", condition="true"))
+    await tags.add_tags(tx, owner, [contact_id], [SHORT])
+    return made.id
 
 
 async def _note(tx: Tx, owner: Caller, contact_id: UUID) -> None:

@@ -1,0 +1,56 @@
+"""The statements that say how many contacts meet a condition before it is saved."""
+
+import json
+from uuid import UUID
+
+import psycopg
+
+from switchboard.kernel.db import Tx
+from switchboard.people.repository_conditions import Predicate
+
+# Contacts of the workspace by the partial index contact_list, or all of them in a row.
+_MEETING = """FROM app.contact c WHERE c.workspace_id = %(workspace)s AND c.merged_into IS NULL AND {condition}"""
+
+
+async def find_count(tx: Tx, predicate: Predicate, milliseconds: int) -> int | None:
+    """How many contacts meet a condition; None when counting takes longer than that."""
+    try:
+        async with tx.savepoint():
+            # Holds for this part only; no table is read.
+            await tx.execute("SELECT set_config('statement_timeout', %s, true)", (str(milliseconds),))
+            # What is read stands above _MEETING.
+            found = await tx.fetch_value(
+                "SELECT count(*) " + _MEETING.format(condition=predicate.sql), _bound(tx, predicate)
+            )
+            return int(found)
+    except psycopg.errors.QueryCanceled:
+        return None
+
+
+async def estimate(tx: Tx, predicate: Predicate) -> int:
+    """How many contacts the planner expects to meet a condition; nothing is read."""
+    # The plan alone.
+    plan = await tx.fetch_value(
+        "EXPLAIN (FORMAT JSON) SELECT c.id " + _MEETING.format(condition=predicate.sql), _bound(tx, predicate)
+    )
+    document = json.loads(plan) if isinstance(plan, str) else plan
+    return int(document[0]["Plan"]["Plan Rows"])
+
+
+async def list_sample(tx: Tx, predicate: Predicate, among: int, limit: int) -> list[UUID]:
+    """Some contacts who meet a condition, newest first, among so many of the newest."""
+    # Walks the partial index contact_list over as many contacts as it may look at.
+    rows = await tx.fetch_tuples(
+        f"""
+        SELECT c.id FROM (
+            SELECT * FROM app.contact
+            WHERE workspace_id = %(workspace)s AND merged_into IS NULL ORDER BY id DESC LIMIT %(among)s
+        ) c WHERE {predicate.sql} ORDER BY c.id DESC LIMIT %(limit)s
+        """,
+        {**_bound(tx, predicate), "among": among, "limit": limit},
+    )
+    return [row[0] for row in rows]
+
+
+def _bound(tx: Tx, predicate: Predicate) -> dict[str, object]:
+    return {**predicate.params, "workspace": tx.workspace_id}

@@ -1,0 +1,31 @@
+"""How large a segment would be, and who would be in it, before it is saved."""
+
+from switchboard.accounts.models import Caller
+from switchboard.kernel.db import Tx
+from switchboard.people import repository_previews as repository
+from switchboard.people.models import ContactSummary
+from switchboard.people.repository import load_contacts
+from switchboard.people.repository_conditions import write_predicate
+from switchboard.people.repository_vocabulary import OWN_WORDS
+from switchboard.people.segment_conditions import check_condition
+from switchboard.people.segment_models import Preview
+from switchboard.people.segment_vocabulary import Vocabulary
+
+MOST_MILLISECONDS = 1_000
+SAMPLE = 8
+SAMPLED = 5_000
+
+
+async def preview(tx: Tx, caller: Caller, condition: str, vocabulary: Vocabulary = OWN_WORDS) -> Preview:
+    """How many contacts meet a condition, and some of the newest of them; raises InvalidError.
+
+    They are counted for a second at most; then the planner's estimate must do, and `is_exact` is False.
+    """
+    caller.require("viewer")
+    predicate = write_predicate(check_condition(condition, vocabulary).tree)
+    counted = await repository.find_count(tx, predicate, MOST_MILLISECONDS)
+    ids = await repository.list_sample(tx, predicate, SAMPLED, SAMPLE)
+    contacts = await load_contacts(tx, ids)
+    sample = [ContactSummary.of(contacts[contact_id]) for contact_id in ids if contact_id in contacts]
+    count = await repository.estimate(tx, predicate) if counted is None else counted
+    return Preview(max(count, len(sample)), counted is not None, sample)
