@@ -238,6 +238,7 @@ async def change_address(visit: Visit) -> Response:
 
 async def add_tags(visit: Visit) -> Response:
     """Put tags on a contact, with commas between them."""
+    visit.caller.require("agent")
     contact_id, text = path_id(visit.request), visit.form.text("tags")
     try:
         await service.access_contact(visit.tx, visit.caller, contact_id)
@@ -249,6 +250,7 @@ async def add_tags(visit: Visit) -> Response:
 
 async def remove_tag(visit: Visit) -> Response:
     """Take one tag from a contact."""
+    visit.caller.require("agent")
     contact_id = path_id(visit.request)
     await service.access_contact(visit.tx, visit.caller, contact_id)
     await tags.remove_tags(visit.tx, visit.caller, [contact_id], [visit.form.text("tag")])

@@ -105,6 +105,7 @@ async def show_new_segment(visit: Visit) -> Response:
 
 async def create_segment(visit: Visit) -> Response:
     """Add a segment, or show what is wrong beside each field."""
+    visit.caller.require("agent")
     typed, is_list = _typed(visit), visit.form.checked("is_list")
     try:
         form = _read(typed, is_list=is_list)
@@ -124,6 +125,7 @@ async def show_edit(visit: Visit) -> Response:
 
 async def save_segment(visit: Visit) -> Response:
     """Save a segment, or show what is wrong beside each field."""
+    visit.caller.require("agent")
     segment_id, typed = path_id(visit.request), _typed(visit)
     segment = await segments.get_segment(visit.tx, visit.caller, segment_id)
     try:
@@ -151,6 +153,7 @@ async def preview_condition(visit: Visit) -> Response:
 
 async def add_member(visit: Visit) -> Response:
     """Put somebody into a list, by id or e-mail address."""
+    visit.caller.require("agent")
     segment_id, text = path_id(visit.request), visit.form.text("contact").strip()
     contact_id = find_id(text) or await find_contact_by_email(visit.tx, text)
     if contact_id is None:
@@ -162,6 +165,7 @@ async def add_member(visit: Visit) -> Response:
 
 async def remove_member(visit: Visit) -> Response:
     """Take somebody out of a list."""
+    visit.caller.require("agent")
     segment_id, contact_id = path_id(visit.request), find_id(visit.form.text("contact_id"))
     if contact_id is None:
         raise ContactNotFoundError
