@@ -4,7 +4,7 @@ While it lasts nothing is taken for that channel in any process. After it one me
 or makes the next one longer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -26,10 +26,10 @@ class Breaker:
 
     failures: dict[str, int] = field(default_factory=dict)
 
-    async def watch(self, database: Database, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """The same outcomes, those marked that a break makes up for."""
+    async def watch(self, database: Database, outcomes: Sequence[Outcome], resting: Collection[str]) -> list[Outcome]:
+        """The same outcomes, those marked that a break makes up for; `resting` are the channels that had one lately."""
         broken = {channel for channel in _channels_of(outcomes) if self._is_broken(channel, outcomes)}
-        working = {one.outgoing.message.channel for one in outcomes if one.error is None}
+        working = {one.outgoing.message.channel for one in outcomes if one.error is None}.intersection(resting)
         if broken or working:
             await self._write(database, outcomes, broken, working)
         return [replace(one, is_on_us=True) if _is_on_us(one, broken) else one for one in outcomes]

@@ -18,7 +18,7 @@ from switchboard.delivery import letters, pacing, repository, repository_holds, 
 from switchboard.delivery.gate import Verdict, decide
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.lanes import Lanes
-from switchboard.delivery.letters import Letterhead, Outgoing
+from switchboard.delivery.letters import Letterhead, Outgoing, TemplateShelf
 from switchboard.delivery.models import LANES, LoadLeadFacts, Message
 from switchboard.delivery.pacing import Paces, Room
 from switchboard.delivery.queueing import drop_stopped, message_event
@@ -49,7 +49,10 @@ class Claimed:
 
 
 class Claimer:
-    """Takes due messages of all workspaces, from some lanes of the outbox or all."""
+    """Takes due messages of all workspaces, from some lanes of the outbox or all.
+
+    `resting` are the channels that took a break when it last looked.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,8 @@ class Claimer:
         self._lanes = tuple(lanes)
         self._paces = paces
         self._looks: dict[frozenset[str], Lanes] = {}
+        self._shelf = TemplateShelf()
+        self.resting: Collection[str] = ()
         self._letterhead = letterhead
         self._load_lead_facts = load_lead_facts
 
@@ -100,6 +105,7 @@ class Claimer:
         """The rows, and the channels whose break is over for one message to try."""
         now = await tx.now()
         breaks = {found.channel: found for found in await repository_outbox.list_breaks(tx)}
+        self.resting = breaks.keys()
         working = [channel for channel in channels if channel not in breaks]
         rested = [channel for channel in channels if channel in breaks and breaks[channel].ends_at <= now]
         claimed = await self._claim_lanes(tx, [channel for channel in working if channel not in self._paces], room)
@@ -184,8 +190,9 @@ class Claimer:
                 for message, verdict in sending
             ],
         )
+        messages = [message for message, _ in sending]
         gathered = await letters.gather(
-            tx, self._letterhead, reader, [message for message, _ in sending], self._load_lead_facts
+            tx, self._letterhead, reader, messages, self._load_lead_facts, shelf=self._shelf
         )
         return [
             Outgoing(tokens[content.message.id], content, _late(verdict), _late_detail(verdict))

@@ -95,7 +95,7 @@ async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
 
 
 async def _complete_workspace(tx: Tx, due: Mapping[UUID, Due], outcomes: Sequence[Outcome]) -> None:
-    await repository.lock_messages(tx, [outcome.outgoing.message.id for outcome in outcomes])
+    await repository.hold_messages(tx, [outcome.outgoing.message.id for outcome in outcomes])
     tried = [outcome for outcome in outcomes if not outcome.is_given_back]
     writing = _Writing(due, [], [], [], [], [], [], [])
     for outcome in tried:

@@ -119,8 +119,9 @@ def _list_headers(email: OutgoingEmail) -> Iterator[tuple[str, str]]:
 def _write_header(name: str, value: str) -> str:
     """One header, in lines of a fair length; a long Message-ID or URL stays whole, as readers want it."""
     line = f"{name}: {value}"
-    # Wrapping is slow, and most headers fit into a line.
-    if len(line) <= LINE_LENGTH and value and not value.isspace() and value.isprintable():
+    # Wrapping is slow, and most headers fit into a line or are one word.
+    is_whole = len(line) <= LINE_LENGTH or " " not in value
+    if is_whole and value and not value.isspace() and value.isprintable():
         return line + "\r\n"
     return "\r\n".join(_wrap(name, value)) + "\r\n"
 

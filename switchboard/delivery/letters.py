@@ -22,6 +22,7 @@ from switchboard.people import service as people
 from switchboard.people.models import Contact
 from switchboard.routing import service as routing
 
+TEMPLATES_KEPT = 256
 # Mail to contacts that no person wrote offers the way out.
 _CAN_BE_UNSUBSCRIBED = frozenset({"marketing", "transactional"})
 
@@ -99,14 +100,36 @@ class Written:
     html: str | None
 
 
+class TemplateShelf:
+    """The versions of templates that one process has used lately; a version never changes."""
+
+    def __init__(self) -> None:
+        self._templates: dict[tuple[UUID, int], Template] = {}
+
+    async def load(self, tx: Tx, messages: Sequence[Message]) -> Mapping[tuple[UUID, int], Template]:
+        """The versions that these messages are made from."""
+        wanted = {(one.template_id, one.template_version) for one in messages if one.template_id}
+        keys = {(template_id, version) for template_id, version in wanted if template_id and version}
+        missing = keys - self._templates.keys()
+        if missing:
+            if len(self._templates) > TEMPLATES_KEPT:
+                self._templates = {}
+                missing = keys
+            self._templates |= await repository_templates.load_versions(tx, missing)
+        return self._templates
+
+
 async def gather(
-    tx: Tx, letterhead: Letterhead, reader: GateReader, messages: Sequence[Message], load_lead_facts: LoadLeadFacts
+    tx: Tx,
+    letterhead: Letterhead,
+    reader: GateReader,
+    messages: Sequence[Message],
+    load_lead_facts: LoadLeadFacts,
+    *,
+    shelf: TemplateShelf | None = None,
 ) -> list[Content]:
     """What each of these messages is written from, in their order."""
-    keys = {(m.template_id, m.template_version) for m in messages if m.template_id and m.template_version}
-    templates = await repository_templates.load_versions(
-        tx, {(one, version) for one, version in keys if one and version}
-    )
+    templates = await (shelf or TemplateShelf()).load(tx, messages)
     lead_ids = sorted({message.lead_id for message in messages if message.lead_id is not None})
     facts = await load_lead_facts(tx, lead_ids) if lead_ids else {}
     owners = await _load_owners(tx, lead_ids)

@@ -23,8 +23,9 @@ MOST_COMPLETED = 500
 SECONDS_AHEAD = 0.2
 PATIENCE_SECONDS = 0.05
 GATHER_SECONDS = 0.005
-# How often it looks for pages and answers while it has enough else to do.
+# How often it looks for pages and answers, and for campaigns that were held, while it has enough else to do.
 URGENT_SECONDS = 0.02
+HELD_SECONDS = 0.25
 
 
 class OutboxLoop:
@@ -89,12 +90,12 @@ class OutboxLoop:
         return claimed.handled
 
     def _find_room(self) -> Room | None:
-        """How much to take now; None while enough waits for its turn and urgent ones were looked for just now."""
+        """How much to take now; None while enough waits for its turn and it has looked just now."""
         ahead = max(self._slots, min(MOST_TAKEN, int(self._messages_per_second * SECONDS_AHEAD)))
         # Not before half of what was taken ahead is gone: few large batches cost less than many small ones.
         if self._sender.patient_waiting <= (ahead - self._slots) // 2:
             return Room(slots=MOST_TAKEN, slots_for_flows=max(ahead - self._sender.patient_under_way, 0))
-        if not self._takes_urgent or monotonic_seconds() - self._looked_at < URGENT_SECONDS:
+        if monotonic_seconds() - self._looked_at < (URGENT_SECONDS if self._takes_urgent else HELD_SECONDS):
             return None
         return Room(slots=MOST_TAKEN, slots_for_flows=0)
 
@@ -103,7 +104,8 @@ class OutboxLoop:
         new = self._sender.collect()
         self._measure(len(new))
         self._unwatched.extend(new)
-        self._outcomes.extend(await self._breaker.watch(self._database, self._unwatched))
+        watched = await self._breaker.watch(self._database, self._unwatched, self._claimer.resting)
+        self._outcomes.extend(watched)
         self._unwatched.clear()
         while self._outcomes:
             await complete(self._database, self._outcomes[:MOST_COMPLETED])

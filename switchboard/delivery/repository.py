@@ -13,6 +13,8 @@ _MESSAGE = """id, direction, channel, purpose, state, reason, detail, contact_id
     in_reply_to, reference_ids, is_urgent, not_after, when_late, stop_reason, sent_anyway_by, created_by, created_at,
     sent_at"""
 
+_OF_SENT = ("id", "state", "reason", "detail", "subject", "body_text", "body_html")
+
 
 async def insert_messages(tx: Tx, rows: Sequence[Mapping[str, object]]) -> set[UUID]:
     """Add messages given by their columns; returns the ids added, without those whose step has one already."""
@@ -93,6 +95,17 @@ async def lock_messages(tx: Tx, message_ids: Collection[UUID]) -> list[Message]:
     )
 
 
+async def hold_messages(tx: Tx, message_ids: Collection[UUID]) -> None:
+    """Hold these messages against changes by others, in the order of their ids, without reading them."""
+    # By primary key.
+    await tx.execute(
+        """
+        SELECT FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+        """,
+        (tx.workspace_id, sorted(message_ids)),
+    )
+
+
 async def list_of_contact(tx: Tx, contact_id: UUID, before: UUID | None, limit: int) -> list[Message]:
     """A contact's messages both ways, newest first."""
     # Walks the index message_by_contact.
@@ -140,15 +153,17 @@ async def set_states(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
 
 async def set_sent(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
     """Write what went out: `subject`, `body_text`, `body_html`, `state`, `reason`, `detail`, each row with its `id`."""
-    # By primary key.
+    # By primary key. The texts are long, and arrays spare them the way through JSON and back.
     await tx.execute(
         """
         UPDATE app.message m SET state = new.state, reason = new.reason, detail = new.detail, subject = new.subject,
             body_text = new.body_text, body_html = new.body_html, sent_at = app.now()
-        FROM jsonb_populate_recordset(NULL::app.message, %s::jsonb) AS new
-        WHERE m.id = new.id AND m.workspace_id = %s
+        FROM unnest(%(id)s::uuid[], %(state)s::text[], %(reason)s::text[], %(detail)s::text[], %(subject)s::text[],
+                    %(body_text)s::text[], %(body_html)s::text[])
+             AS new (id, state, reason, detail, subject, body_text, body_html)
+        WHERE m.id = new.id AND m.workspace_id = %(workspace)s
         """,
-        (_as_json(rows), tx.workspace_id),
+        {name: [row[name] for row in rows] for name in _OF_SENT} | {"workspace": tx.workspace_id},
     )
 
 
