@@ -4,7 +4,7 @@ A message and the run that wrote it name their campaign in the data of their eve
 those of flows. An answer and an opt-out are about a person: they count for the campaign that reached them last.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -38,18 +38,27 @@ MOST_JUDGED = 1_000
 FEWEST_JUDGED = 100
 NOTHING_SENT = "nothing_sent"
 
+Writer = Callable[[Tx, Sequence[Change]], Awaitable[list[Change]]]
+
 
 async def hear(tx: Tx, told: Sequence[Event]) -> None:
     """Write what happened to recipients, and pause a campaign of which too much comes back."""
     of_campaigns = [event for event in told if event.contact_id is not None and "campaign_id" in event.data]
-    for changes in _rounds([_change(event) for event in of_campaigns if event.kind in _OF_MESSAGE]):
-        await repository_recipients.move_recipients(tx, changes)
-    for changes in _rounds([_ending(event) for event in of_campaigns if event.kind in _OF_RUN]):
-        await repository_recipients.end_waiting(tx, changes)
+    move, end = repository_recipients.move_recipients, repository_recipients.end_waiting
+    await _write(tx, move, [_change(event) for event in of_campaigns if event.kind in _OF_MESSAGE])
+    await _write(tx, end, [_ending(event) for event in of_campaigns if event.kind in _OF_RUN])
     await _hear_persons(tx, [event for event in told if event.kind in _OF_PERSON])
     bad = {event.find_id("campaign_id") for event in of_campaigns if event.kind in _COUNTS_AGAINST}
     for campaign_id in sorted(one for one in bad if one is not None):
         await _judge(tx, campaign_id)
+
+
+async def _write(tx: Tx, write: Writer, changes: Sequence[Change]) -> None:
+    """Write changes in their order; a line that merging has moved is looked for where it lies now."""
+    for each in _rounds(changes):
+        if unfound := await write(tx, each):
+            for again in _rounds(await repository_recipients.find_moved(tx, unfound)):
+                await write(tx, again)
 
 
 async def _hear_persons(tx: Tx, told: Sequence[Event]) -> None:
@@ -74,7 +83,7 @@ def _change(event: Event) -> Change:
 
 def _ending(event: Event) -> Change:
     reason = NOTHING_SENT if event.kind == "run.finished" else _reason(event)
-    return Change(*_line(event), state=_OF_RUN[event.kind], reason=reason)
+    return Change(*_line(event), state=_OF_RUN[event.kind], reason=reason, run_id=event.find_id("run_id"))
 
 
 def _line(event: Event) -> tuple[UUID, UUID]:

@@ -34,27 +34,36 @@ _HELD = """
         SELECT new.*, l.state AS old, l.variant, l.place FROM new CROSS JOIN LATERAL (
             SELECT state, variant, ctid AS place FROM app.campaign_recipient
             WHERE workspace_id = %(workspace)s AND campaign_id = new.campaign_id AND contact_id = new.contact_id
+              AND (new.run_id IS NULL OR run_id = new.run_id)
             OFFSET 0 FOR NO KEY UPDATE
         ) AS l
     )
 """
-# Counts what a statement named `moved` did; adds some rows.
+# Counts what a statement named `moved` did, which adds some rows, and answers with those that have no line.
 _COUNT_MOVES = """
+    , counted AS (
     INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
     SELECT %(workspace)s, campaign_id, variant, state, sum(recipients) FROM (
         SELECT campaign_id, variant, old AS state, -1 AS recipients FROM moved
         UNION ALL SELECT campaign_id, variant, state, 1 FROM moved
     ) AS step GROUP BY campaign_id, variant, state HAVING sum(recipients) <> 0
+    )
+"""
+# Those of a statement's changes that found no line; its own rows only.
+_UNFOUND = """
+    SELECT campaign_id, contact_id, state, reason, run_id, message_id FROM new
+    WHERE (campaign_id, contact_id) NOT IN (SELECT campaign_id, contact_id FROM held)
 """
 
 
-async def move_recipients(tx: Tx, changes: Sequence[Change]) -> None:
-    """Write what happened to recipients, each of them once, and count it.
+async def move_recipients(tx: Tx, changes: Sequence[Change]) -> list[Change]:
+    """Write what happened to recipients, each of them once, and count it; returns the changes that found no line.
 
     A change that comes too late for its line, such as a message dropped after an earlier one was sent, is left out.
     """
     # Lines as in _HELD.
-    await tx.execute(
+    return await tx.fetch_all(
+        Change,
         f"""
         WITH {_HELD}, moved AS (
             UPDATE app.campaign_recipient l SET state = held.state, reason = held.reason, updated_at = app.now(),
@@ -63,15 +72,20 @@ async def move_recipients(tx: Tx, changes: Sequence[Change]) -> None:
             RETURNING l.campaign_id, held.variant, held.old, l.state
         )
         {_COUNT_MOVES}
+        {_UNFOUND}
         """,
         _columns(tx, changes),
     )
 
 
-async def end_waiting(tx: Tx, changes: Sequence[Change]) -> None:
-    """Write why recipients get nothing whose run ended before it wrote to them, and count runs as ended."""
+async def end_waiting(tx: Tx, changes: Sequence[Change]) -> list[Change]:
+    """Write why recipients get nothing whose run ended before it wrote to them, and count runs as ended.
+
+    Returns the changes that found no line.
+    """
     # Lines as in _HELD.
-    await tx.execute(
+    return await tx.fetch_all(
+        Change,
         f"""
         WITH {_HELD}, moved AS (
             UPDATE app.campaign_recipient l SET state = held.state, reason = held.reason, updated_at = app.now()
@@ -82,6 +96,34 @@ async def end_waiting(tx: Tx, changes: Sequence[Change]) -> None:
             SELECT %(workspace)s, campaign_id, variant, '{UNDER_WAY}', -count(*) FROM held GROUP BY campaign_id, variant
         )
         {_COUNT_MOVES}
+        {_UNFOUND}
+        """,
+        _columns(tx, changes),
+    )
+
+
+async def find_moved(tx: Tx, changes: Sequence[Change]) -> list[Change]:
+    """These changes at the lines that merging has left or moved elsewhere; those without a line are missing."""
+    # Each contact up and down the merges it is part of, by primary key and contact_merged; lines by primary key.
+    return await tx.fetch_all(
+        Change,
+        """
+        WITH RECURSIVE wanted AS (
+            SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[],
+                                 %(runs)s::uuid[], %(messages)s::uuid[])
+                 AS wanted (campaign_id, contact_id, state, reason, run_id, message_id)
+        ), kept AS (
+            SELECT contact_id, contact_id AS id FROM wanted
+            UNION SELECT kept.contact_id, c.merged_into FROM kept JOIN app.contact c ON c.id = kept.id
+            WHERE c.merged_into IS NOT NULL
+        ), relative AS (
+            SELECT contact_id, id FROM kept
+            UNION SELECT relative.contact_id, c.id FROM relative JOIN app.contact c ON c.merged_into = relative.id
+        )
+        SELECT l.campaign_id, l.contact_id, wanted.state, wanted.reason, wanted.run_id, wanted.message_id
+        FROM wanted JOIN relative USING (contact_id) JOIN app.campaign_recipient l
+          ON l.campaign_id = wanted.campaign_id AND l.contact_id = relative.id AND l.run_id = wanted.run_id
+        WHERE l.workspace_id = %(workspace)s
         """,
         _columns(tx, changes),
     )
@@ -310,6 +352,7 @@ async def mark_cancelled(tx: Tx, campaign_id: UUID, contact_ids: Sequence[UUID])
             RETURNING l.campaign_id, held.variant, held.old, l.state
         )
         {_COUNT_MOVES}
+        SELECT
         """,
         {
             "workspace": tx.workspace_id,

@@ -113,17 +113,18 @@ async def check_ledger(tx: Tx, campaign_id: UUID, *, only: Collection[str] = ())
         under_way += counts.under_way
         for state, recipients in counts.states.items():
             kept[state] = kept.get(state, 0) + recipients
-    assert kept == counted
     runs = await tx.fetch_value("SELECT count(*) FROM app.run WHERE campaign_id = %s", (campaign_id,))
-    assert under_way == runs
     differing = await tx.fetch_tuples(
         """
-        SELECT l.contact_id, l.state, m.state FROM app.campaign_recipient l JOIN app.message m ON m.id = l.message_id
+        SELECT l.contact_id, l.state, l.reason, m.state, m.reason, m.contact_id, l.run_id, m.run_id
+        FROM app.campaign_recipient l JOIN app.message m ON m.id = l.message_id
         WHERE l.campaign_id = %s AND l.state <> CASE m.state WHEN 'sending' THEN 'queued' ELSE m.state END
           AND l.state NOT IN ('answered', 'opted_out', 'cancelled')
         """,
         (campaign_id,),
     )
+    assert kept == counted
+    assert under_way == runs
     assert differing == []
     assert not only or set(counted) == set(only)
     return counted
