@@ -18,18 +18,30 @@ from switchboard.kernel.queues import wake
 WalkOn = Callable[[Tx, Campaign, int], Awaitable[None]]
 Page = Sequence[tuple[UUID, UUID | None, str]]
 
+# Before all contacts: the runs are next.
+_FIRST = UUID(int=0)
 # Calling back writes an event for each, so its slices are smaller.
 CANCEL_SLICE = 500
 
 
 async def resume(tx: Tx, campaign: Campaign, limit: int) -> None:
     """Messages in the outbox first, which came before; then the runs that rest."""
-    if await release_campaign(tx, campaign.id, limit) == limit:
+    if campaign.sweep_cursor is None:
+        await _release(tx, campaign, limit)
         return
     page = await repository_recipients.page_of_runs(tx, campaign.id, campaign.sweep_cursor, limit)
     if await repository_recipients.unpark_runs(tx, _runs(page)):
         await wake(tx, CAMPAIGN_QUEUE)
     await _go_on(tx, campaign, "resume", page, limit)
+
+
+async def _release(tx: Tx, campaign: Campaign, limit: int) -> None:
+    """Let parked messages go, unless the campaign was paused again since it was read: that hold must stay."""
+    now = await repository_campaigns.lock_campaign(tx, campaign.id)
+    if now is None or now.state == "paused" or now.sweep != "resume":
+        return
+    if await release_campaign(tx, campaign.id, limit) < limit:
+        await repository_campaigns.move_sweep(tx, campaign.id, "resume", _FIRST)
 
 
 async def spread(tx: Tx, campaign: Campaign, limit: int) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from switchboard.accounts.models import Caller
 from switchboard.flows import campaigns
 from switchboard.flows.campaign_models import Campaign, CampaignForm
+from switchboard.flows.campaign_sweeps import SWEEPS
 from switchboard.flows.campaign_work import CampaignWork
 from switchboard.kernel.db import Database, recorded_queries
 from tests.conftest import Urls, move_clock
@@ -284,3 +285,23 @@ async def test_too_many_bounces_pause_it_and_its_owner_is_told(
     async with database.transaction(workspace_id) as tx:
         await tell(tx, "message.bounced", contact_id=lines[6].contact_id, campaign_id=campaign.id)
         assert (await campaigns.get_campaign(tx, owner, campaign.id)).state == "running"
+
+
+async def test_a_pause_that_comes_while_it_goes_on_keeps_its_hold(
+    database: Database, workspace_id: UUID, owner: Caller
+) -> None:
+    campaign = await begin(database, owner, 10)
+    await run_campaign(database)
+    await pause(database, owner, campaign)
+    await resume(database, owner, campaign)
+    # The job has read the campaign as going on, and then somebody pauses it.
+    async with database.transaction(workspace_id) as tx:
+        read = await campaigns.get_campaign(tx, owner, campaign.id)
+    await pause(database, owner, campaign)
+    async with database.transaction(workspace_id) as tx:
+        await SWEEPS["resume"](tx, read, 100)
+    await send_all(outbox(database))
+    async with database.transaction(workspace_id) as tx:
+        assert await check_ledger(tx, campaign.id) == {"queued": 10}
+    await resume(database, owner, campaign)
+    await sent_once(database, owner, campaign, 10)
