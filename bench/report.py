@@ -48,7 +48,8 @@ def write(folder: Path, guide: Path = GUIDE) -> None:
 def render(found: Mapping[str, Sequence[Figure]], notes: Mapping[str, Any]) -> str:
     """The page's text: one table of all that has a target or peers, then a chapter a benchmark."""
     runs: Mapping[str, Mapping[str, Any]] = notes.get("runs", {})
-    parts = [_INTRODUCTION, _table(("What", "Here"), list(notes.get("machine", {}).items())), "## In one table\n"]
+    machine = [*notes.get("machine", {}).items(), *_taken(runs)]
+    parts = [_INTRODUCTION, _table(("What", "Here"), machine), "## In one table\n"]
     shown = [
         _row(figure, find_limit(figure, CHAPTERS[name], gather_limits(figures)))
         for name, figures in found.items()
@@ -61,6 +62,13 @@ def render(found: Mapping[str, Sequence[Figure]], notes: Mapping[str, Any]) -> s
         f"{CHAPTERS[name].title}: failed, {run['failure']}.\n" for name, run in runs.items() if run.get("failure")
     ]
     return "\n".join([*parts, _METHOD])
+
+
+def _taken(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """How long the whole run took, where it was one."""
+    minutes = sum(run.get("took", 0) for run in runs.values()) / 60
+    if minutes:
+        yield "The whole run", f"{number(minutes)} minutes"
 
 
 def _read(file: Path) -> list[Figure]:

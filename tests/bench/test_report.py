@@ -38,7 +38,7 @@ P99 = Figure("intake.single.p99", 31.2, "ms", "lower", 30)
 JOBS = Figure("jobs.no_op", 900, "1/s", "higher", None, {}, {"procrastinate 3.10.0": 300})
 NOTES = {
     "machine": {"Processor": "A processor, 2 cores"},
-    "runs": {"intake": {"seconds": 10, "full": True}, "pages": {"failure": "it broke"}},
+    "runs": {"intake": {"seconds": 10, "full": True, "took": 90}, "pages": {"failure": "it broke"}},
 }
 
 
@@ -55,7 +55,7 @@ def test_a_peer_ahead_is_named_first_and_one_behind_is_counted_in_times() -> Non
 
 def test_the_page_holds_every_figure_once_with_target_limit_and_share() -> None:
     page = report.render({"intake": [SINGLE, P50, P99], "jobs": [JOBS]}, NOTES)
-    assert "| Processor | A processor, 2 cores |" in page
+    assert "| Processor | A processor, 2 cores |\n| The whole run | 1.5 minutes |" in page
     assert (
         "| `intake.single` | 12,345 signals/s | ≥ 12,000, met | 40,000 (empty ASGI) | 31% |"
         " BullMQ 6.7.0: 15,000; pgqueuer 1.6.0: 2,469 |" in page
