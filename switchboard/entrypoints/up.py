@@ -14,7 +14,7 @@ from switchboard.kernel.embedded import EmbeddedPostgres, Handover
 from switchboard.kernel.settings import Settings, process_environment
 from switchboard.ops.first_run import FirstOwner, set_up_first_workspace
 from switchboard.ops.ports import require_free_port
-from switchboard.ops.schema import prepare_database
+from switchboard.ops.schema import prepare_database, prepare_unless_away
 from switchboard.ops.shared_figures import prepare_shared_figures
 from switchboard.ops.supervision_plan import ChildPlan, Readiness, SupervisionPlan
 from switchboard.ops.supervisor import become_supervisor
@@ -45,8 +45,9 @@ def _prepare(settings: Settings) -> _Prepared:
     if settings.database_url is not None:
         application_url = settings.database_url.get_secret_value()
         owner = settings.database_owner_url or settings.database_url
-        prepare_database(owner.get_secret_value(), application_url)
-        return _Prepared(application_url, None, asyncio.run(_first_owner(settings, application_url)))
+        if prepare_unless_away(settings, owner.get_secret_value(), application_url):
+            return _Prepared(application_url, None, asyncio.run(_first_owner(settings, application_url)))
+        return _Prepared(application_url, None, None)
     server = EmbeddedPostgres(settings.home)
     endpoint = server.start()
     try:

@@ -1,5 +1,6 @@
 """Bringing a database to what this version needs, before anything is served from it."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
@@ -46,13 +47,22 @@ def is_database_away(settings: Settings, application_url: str) -> bool:
 
     It can where it knows sources from an earlier run. Raises ConfigurationError otherwise, as for everything else.
     """
+    return not _done_unless_away(settings, lambda: check_application_role(application_url))
+
+
+def prepare_unless_away(settings: Settings, owner_url: str, application_url: str) -> bool:
+    """Prepare the database; False when it cannot be reached and intake can go on without it, else as above."""
+    return _done_unless_away(settings, lambda: prepare_database(owner_url, application_url))
+
+
+def _done_unless_away(settings: Settings, work: Callable[[], None]) -> bool:
     try:
-        check_application_role(application_url)
+        work()
     except DatabaseAwayError:
         if not door_book.is_written(settings):
             raise
-        return True
-    return False
+        return False
+    return True
 
 
 def _refuse_bypassing_role(connection: "psycopg.Connection[tuple[object, ...]]") -> None:

@@ -55,6 +55,10 @@ class OwnPostgres:
         options = f"-k {self.folder} -p {self.port} -h 127.0.0.1 -F -c max_wal_size=64MB"
         self._control("-o", options, "-l", f"{self.folder}/log", "start")
 
+    def start_unless_running(self) -> None:
+        if not (self.folder / "data" / "postmaster.pid").exists():
+            self.start()
+
     def stop(self) -> None:
         """As an administrator restarts it: connections are ended, not waited for."""
         self._control("stop", "-m", "fast")

@@ -143,6 +143,26 @@ def test_the_web_server_starts_without_a_database_it_has_known_before(
         eventually(lambda: ask(browser, f"{product.url}/leads").text.count("@byron.example") >= 3, what="all leads")
 
 
+def test_everything_starts_without_a_database_it_has_known_before(bare_postgres: OwnPostgres, tmp_path: Path) -> None:
+    name, home = bare_postgres.new_database(), tmp_path / "home"
+    settings = {"DATABASE_URL": bare_postgres.url(name, OWNER)}
+    browser = urllib.request.build_opener()
+    with running(home, **settings) as product:
+        intake = product.json_command("source", "create", "--name", "Fair", "--format", "generic")["url"]
+        taken = take(browser, intake, "before")
+        eventually(lambda: knows(home, intake), seconds=60, what="the source being written down")
+    bare_postgres.stop()
+    try:
+        with running(home, **settings) as again:
+            taken += take(browser, f"{again.url}/in/{intake.rsplit('/', 1)[1]}", "first")
+            assert kept_signals(again) == 1
+            bare_postgres.start()
+            eventually(lambda: stored_ids(bare_postgres, name) == taken, seconds=60, what="every acknowledged signal")
+            eventually(lambda: again.health()["troubles"] == [], seconds=60, what="queues that are worked")
+    finally:
+        bare_postgres.start_unless_running()
+
+
 def test_a_postgres_that_says_nothing_is_as_good_as_away(bare_postgres: OwnPostgres, tmp_path: Path) -> None:
     name = bare_postgres.new_database()
     with (
