@@ -141,7 +141,7 @@ class StepLoop:
         moved += await self._go_alone(tx, versions, alone, now)
         for flow_id in sorted({cohort.flow_id for cohort in cohorts}):
             await self._fold(tx, flow_id)
-        return moved, await _load(tx, later, SUBJECT_CLAIM)
+        return moved, await self._load(tx, later, SUBJECT_CLAIM)
 
     async def _go_together(self, tx: Tx, version: Version, cohort: Cohort, now: datetime) -> bool:
         """Let one go ahead and all others follow, where they can."""
@@ -163,10 +163,18 @@ class StepLoop:
         self, tx: Tx, versions: Mapping[VersionKey, Version], cohorts: Sequence[Cohort], now: datetime
     ) -> int:
         """Let each run walk by itself, those of a version side by side."""
-        runs = await _load(tx, cohorts, ALONE_CLAIM)
+        runs = await self._load(tx, cohorts, ALONE_CLAIM)
         for version, group in _by_version(runs, versions):
             await self._move_group(tx, version, group, now, _walk_on)
         return len(runs)
+
+    async def _load(self, tx: Tx, cohorts: Sequence[Cohort], most: int) -> list[Run]:
+        """Their runs as objects, the longest overdue first; what is beyond `most` is left for the next tick."""
+        if not cohorts:
+            return []
+        if sum(cohort.runs for cohort in cohorts) > most:
+            self._mark.go_back_to(min(cohort.first_due for cohort in cohorts))
+        return await repository_cohorts.load_runs(tx, [cohort.places for cohort in cohorts], most)
 
     async def _change_subjects(self, runs: Sequence[Run]) -> int:
         moved = 0
@@ -268,22 +276,17 @@ async def _without_paused(tx: Tx, cohorts: Sequence[Cohort]) -> list[Cohort]:
     paused = await repository.lock_paused(tx, sorted({cohort.flow_id for cohort in cohorts}))
     campaign_ids = sorted({cohort.campaign_id for cohort in cohorts if cohort.campaign_id is not None})
     held = await repository_campaigns.lock_held(tx, campaign_ids) if campaign_ids else set()
-    resting = [cohort for cohort in cohorts if cohort.flow_id in paused or cohort.campaign_id in held]
+    going, resting = list[Cohort](), list[Cohort]()
+    for cohort in cohorts:
+        (resting if cohort.flow_id in paused or cohort.campaign_id in held else going).append(cohort)
     if resting:
         await repository_cohorts.park(tx, [cohort.places for cohort in resting])
-    return [cohort for cohort in cohorts if cohort not in resting]
+    return going
 
 
 async def _find_priorities(tx: Tx, runs: Iterable[Run]) -> Mapping[UUID, CampaignPriority]:
     campaign_ids = {run.campaign_id for run in runs if run.campaign_id is not None}
     return await repository_campaigns.find_priorities(tx, campaign_ids) if campaign_ids else {}
-
-
-async def _load(tx: Tx, cohorts: Sequence[Cohort], most: int) -> list[Run]:
-    """Their runs as objects, the longest overdue first."""
-    if not cohorts:
-        return []
-    return await repository_cohorts.load_runs(tx, [cohort.places for cohort in cohorts], most)
 
 
 async def _fail(tx: Tx, version: Version, run: Run, error: Exception) -> None:

@@ -76,6 +76,10 @@ class LowWater:
         """Whether a claim that has found nothing should be followed by a discovery at once."""
         return not look.is_discovery and self._clock() - self._discovered >= self._cost * DISCOVERY_COST
 
+    def go_back_to(self, due_at: datetime) -> None:
+        """Begin no later than here: rows that were due from then on were claimed, and left for another time."""
+        self._since = min(self._since, due_at)
+
     def reset(self) -> None:
         """Make the next claim a discovery: a claim was rolled back, or rows came back with the moments they had."""
         self._since = EVERYTHING

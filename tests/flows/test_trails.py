@@ -253,3 +253,18 @@ async def test_a_single_run_does_not_wait_for_those_of_a_campaign(database: Data
     assert [(await loop.tick()).handled for loop in (single, bulk, single, bulk)] == [1, 1000, 0, 1500]
     async with database.transaction(workspace_id) as tx:
         assert await tx.fetch_value("SELECT count(*) FROM app.run WHERE phase = 'waiting'") == 2501
+
+
+async def test_runs_that_were_claimed_and_left_come_next(database: Database, workspace_id: UUID) -> None:
+    flow_id = await begin(database, workspace_id, "  - wait: {for: 1h, until: '09:30'}", 1)
+    async with database.transaction(workspace_id) as tx:
+        await tx.execute(
+            "INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, due_at)"
+            " SELECT app.uuid7(), %s, %s, 1, 'contact', gen_random_uuid(), app.now() - n * interval '1 second'"
+            " FROM generate_series(1, 1200) AS n",
+            (workspace_id, flow_id),
+        )
+    loop = stepper(database)
+    assert [(await loop.tick()).handled for _ in range(3)] == [500, 500, 201]
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.run WHERE phase = 'waiting'") == 1201

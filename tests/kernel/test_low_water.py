@@ -91,6 +91,15 @@ def test_a_claim_that_finds_nothing_is_followed_by_a_discovery_unless_that_is_de
     assert mark.look_again(second)
 
 
+def test_what_was_claimed_and_left_is_looked_at_by_the_next_claim(seconds: Seconds) -> None:
+    mark = LowWater(seconds)
+    mark.conclude(mark.begin(), NOON, NOON - timedelta(hours=1))
+    mark.go_back_to(NOON - timedelta(hours=2))
+    assert mark.begin().since == NOON - timedelta(hours=2)
+    mark.go_back_to(NOON)
+    assert mark.begin().since == NOON - timedelta(hours=2)
+
+
 def test_after_a_reset_the_next_claim_is_a_discovery(seconds: Seconds) -> None:
     mark = LowWater(seconds)
     mark.conclude(mark.begin(), NOON, None)
