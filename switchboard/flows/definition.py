@@ -40,6 +40,8 @@ EVENTS = (
     "message.bounced",
     "message.replied",
     "message.sent",
+    "segment.entered",
+    "segment.left",
 )
 SUBJECTS = ("lead", "contact")
 CHANNELS = ("email",)

@@ -101,6 +101,8 @@ STOPPED_BY: Mapping[str, str] = {
     "message.bounced": "because a message came back undelivered",
     "message.replied": "because they answered",
     "message.sent": "because a message was sent",
+    "segment.entered": "because they entered a segment",
+    "segment.left": "because they left a segment",
 }
 
 # What events are about that no timeline shows, by the noun before the dot; each with the reason.
