@@ -96,7 +96,8 @@ class _Writer:
         """A loop over the rows of a relation."""
         rows = self._rows_of(node.relation, node.row)
         body = "" if node.body is None else f" AND {self.truth(node.body)}"
-        return f"EXISTS (SELECT FROM {rows}{body})"
+        # OFFSET keeps it a look-up for each contact by the relation's index: as a join Postgres may read all events.
+        return f"EXISTS (SELECT FROM {rows}{body} OFFSET 0)"
 
     def has(self, asked: Field) -> str:
         """Whether a field has a value."""

@@ -10,7 +10,8 @@ from switchboard.people.repository_conditions import Predicate
 from switchboard.people.segment_models import Dirty, Kept
 
 # Holds one contact to the condition of one segment as it is at the start of the statement, so whoever runs it holds
-# the lock of `lock_members`. Contacts and members by primary key.
+# the lock of `lock_members`. Contacts and members by primary key; NOT IN is asked of a hash of those who fit, whose
+# number the planner cannot know.
 _SETTLE = """
 WITH fitting AS MATERIALIZED (
     SELECT c.id FROM app.contact c
@@ -18,12 +19,11 @@ WITH fitting AS MATERIALIZED (
 ), gone AS (
     DELETE FROM app.segment_member m
     WHERE m.segment_id = %(segment)s AND m.workspace_id = %(workspace)s AND {members}
-      AND NOT EXISTS (SELECT FROM fitting f WHERE f.id = m.contact_id)
+      AND m.contact_id NOT IN (SELECT f.id FROM fitting f)
     RETURNING m.contact_id
 ), come AS (
     INSERT INTO app.segment_member (segment_id, contact_id, workspace_id, added_at, is_first)
     SELECT %(segment)s, f.id, %(workspace)s, app.now(), %(is_first)s FROM fitting f
-    WHERE NOT EXISTS (SELECT FROM app.segment_member m WHERE m.segment_id = %(segment)s AND m.contact_id = f.id)
     ORDER BY f.id ON CONFLICT DO NOTHING
     RETURNING contact_id
 )

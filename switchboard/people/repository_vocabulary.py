@@ -56,9 +56,9 @@ CONSENTS = Relation(
 EVENTS = Relation(
     name="events",
     # With those of contacts merged into this one, by the indexes event_by_contact and contact_merged.
-    rows="""app.event AS {row} WHERE {row}.workspace_id = %(workspace)s AND {row}.contact_id IN (
+    rows="""app.event AS {row} WHERE {row}.workspace_id = %(workspace)s AND {row}.contact_id = ANY (ARRAY(
         SELECT {contact}.id UNION ALL SELECT lost.id FROM app.contact lost WHERE lost.merged_into = {contact}.id
-    )""",
+    ))""",
     columns={
         "kind": Column(FieldType.STRING, "{row}.kind", is_known=True),
         "at": Column(FieldType.TIMESTAMP, "{row}.at", is_known=True),
