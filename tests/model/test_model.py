@@ -1,6 +1,6 @@
 """The product beside a small pure model of it: any deeds in any order, and after each the two must agree.
 
-A difference comes out shrunk to the fewest deeds, printed as a program. Both stand on one clock, which the deeds move.
+A difference comes out printed as a program, with `make model` of the fewest deeds. The deeds move the clock of both.
 """
 
 import asyncio
@@ -170,9 +170,12 @@ def product(urls: Urls) -> Iterator[Product]:
 
 
 def play(product: Product, *, lives: int, deeds: int, is_fixed: bool) -> None:
-    """Let the two go through `lives` lives of up to `deeds` deeds, the same ones each time where they are fixed."""
+    """Let the two go through `lives` lives of up to `deeds` deeds.
+
+    Fixed ones are the same each time, and a difference is printed as it is found; others are new, and it is shrunk.
+    """
     machine = type("Machine", (SideBySide,), {"product": product})
-    phases = (Phase.generate, Phase.shrink)
+    phases = (Phase.generate,) if is_fixed else (Phase.generate, Phase.shrink)
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -180,6 +183,7 @@ def play(product: Product, *, lives: int, deeds: int, is_fixed: bool) -> None:
             stateful_step_count=deeds,
             deadline=None,
             derandomize=is_fixed,
+            report_multiple_bugs=False,
             database=None,
             suppress_health_check=list(HealthCheck),
             phases=phases,
