@@ -24,7 +24,63 @@ RUNNING = "tests/flows/test_running.py"
 ACCOUNTS = "tests/accounts/test_accounts.py"
 SESSIONS = "tests/entrypoints/test_session_pages.py"
 
+MODEL = "tests/model/test_model.py::test_the_product_does_what_the_model_says"
+VIRTUAL_TIME = "tests/model/test_virtual_time.py"
+CRASH_POINTS = "tests/crash_points/test_crash_points.py"
+
 DELIVERY = (
+    Mutation(
+        "two reapers take back the same messages",
+        "switchboard/delivery/repository_outbox.py",
+        "ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED",
+        "ORDER BY lease_until LIMIT %s",
+        (f"{OUTBOX}::test_what_one_reaper_holds_another_passes_by",),
+    ),
+    Mutation(
+        "a lost try counts because the next one is in the same batch",
+        "switchboard/delivery/completing.py",
+        " and held.token == outcome.outgoing.token",
+        "",
+        (f"{OUTBOX}::test_of_two_tries_of_a_message_in_one_batch_the_last_counts",),
+    ),
+    Mutation(
+        "what went out is forgotten when it cannot be written down",
+        "switchboard/delivery/outbox.py",
+        "        self._unwatched.extend(new)\n",
+        "        self._unwatched = new\n",
+        (f"{CRASH_POINTS}::test_what_went_out_is_known_although_it_cannot_be_written_down",),
+    ),
+    Mutation(
+        "each try has a Message-ID of its own",
+        "switchboard/delivery/letters.py",
+        "message_id=message.header_id,",
+        'message_id=f"<{id(message)}@x.example>",',
+        (
+            f"{OUTBOX}::test_after_a_crash_between_sending_and_writing_it_down_the_same_message_id_goes_again",
+            f"{OUTBOX}::test_in_doubt_an_awaited_message_goes_again_with_its_message_id",
+        ),
+    ),
+    Mutation(
+        "opt-outs are not looked at when a message goes",
+        "switchboard/delivery/gate.py",
+        "    _refuse_opted_out,\n",
+        "",
+        (f"{CLAIMING}::test_an_opt_out_after_queueing_keeps_the_message_back", MODEL),
+    ),
+    Mutation(
+        "quiet hours are not looked at when a message goes",
+        "switchboard/delivery/gate.py",
+        "    _wait_for_quiet_hours,\n",
+        "",
+        (f"{VIRTUAL_TIME}::test_advertising_rests_until_the_quiet_is_over", MODEL),
+    ),
+    Mutation(
+        "the frequency cap is not looked at when a message goes",
+        "switchboard/delivery/gate.py",
+        "    _wait_for_cap,\n",
+        "",
+        (f"{CLAIMING}::test_the_cap_counts_over_all_flows_also_within_one_batch", MODEL),
+    ),
     Mutation(
         "whoever was too slow writes down an outcome",
         "switchboard/delivery/repository_outbox.py",
@@ -93,6 +149,41 @@ DELIVERY = (
 )
 
 FLOWS = (
+    Mutation(
+        "a position of a run is written over a newer one",
+        "switchboard/flows/repository_runs.py",
+        " AND r.revision < new.revision",
+        "",
+        ("tests/flows/test_fences.py::test_a_position_that_is_no_newer_changes_nothing",),
+    ),
+    Mutation(
+        "a subject may be in a flow twice",
+        "switchboard/migrations/0006_flows.up.sql",
+        "CREATE UNIQUE INDEX run_by_subject",
+        "CREATE INDEX run_by_subject",
+        (f"{RUNNING}::test_four_processes_let_one_subject_in_once",),
+    ),
+    Mutation(
+        "the last message of a run that has ended is not called back",
+        "switchboard/flows/triggers.py",
+        "        await _silence(tx, ended, versions, heard, knowledge)\n",
+        "",
+        (f"{RUNNING}::test_an_answer_stops_a_last_message_that_has_not_gone_out_though_its_run_has_ended", MODEL),
+    ),
+    Mutation(
+        "two loops hand out the same waiting leads",
+        "switchboard/routing/repository.py",
+        "LIMIT %s FOR UPDATE SKIP LOCKED",
+        "LIMIT %s",
+        ("tests/routing/test_waiting.py::test_who_waits_and_is_held_by_one_loop_is_passed_by_by_another",),
+    ),
+    Mutation(
+        "a job is added again although there is one of its key",
+        "switchboard/kernel/jobs.py",
+        "(new_id(), tx.workspace_id, kind, key, ",
+        "(new_id(), tx.workspace_id, kind, None, ",
+        ("tests/kernel/test_queues.py::test_a_key_is_one_job",),
+    ),
     Mutation(
         "two steppers take the same runs",
         "switchboard/flows/repository_cohorts.py",
@@ -185,6 +276,27 @@ ACCESS = (
 )
 
 INTAKE = (
+    Mutation(
+        "two processes recognise the same signals",
+        "switchboard/intake/repository.py",
+        "due_at LIMIT %s FOR UPDATE SKIP LOCKED",
+        "due_at LIMIT %s",
+        ("tests/intake/test_recognition.py::test_one_person_many_times_at_two_processes_is_one_contact_with_one_lead",),
+    ),
+    Mutation(
+        "nothing keeps an address from having two contacts",
+        "switchboard/migrations/0003_people.up.sql",
+        "CREATE UNIQUE INDEX identity_key",
+        "CREATE INDEX identity_key",
+        ("tests/people/test_recognition.py::test_a_thousand_sightings_of_one_person_by_two_processes_are_one_contact",),
+    ),
+    Mutation(
+        "the same mail is kept as often as it comes",
+        "switchboard/migrations/0008_inbox.up.sql",
+        "CREATE UNIQUE INDEX inbound_mail_once",
+        "CREATE INDEX inbound_mail_once",
+        ("tests/inbox/test_webhook.py::test_a_repeat_is_accepted_and_kept_once",),
+    ),
     Mutation(
         "the same signal is accepted again and again",
         "switchboard/intake/repository.py",

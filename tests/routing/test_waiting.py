@@ -121,6 +121,17 @@ async def test_two_loops_at_once_serve_each_waiting_lead_once_and_in_order(
     assert await states_of(database, workspace_id, ids) == ["offered"] * 40 + ["waiting"] * 10
 
 
+async def test_who_waits_and_is_held_by_one_loop_is_passed_by_by_another(
+    database: Database, workspace_id: UUID, team: list[Caller]
+) -> None:
+    rota_id = await make_rota(database, workspace_id, "Pair", team[:2], capacity=0)
+    await route_some(database, workspace_id, 3)
+    async with database.transaction(workspace_id) as first, database.transaction(workspace_id) as second:
+        held = await repository.lock_oldest_waiting(first, rota_id, 2)
+        others = await repository.lock_oldest_waiting(second, rota_id, 3)
+    assert (len(held), len(others)) == (2, 1)
+
+
 async def test_the_loop_serves_every_workspace_and_leaps_over_long_queues(
     database: Database, workspace_id: UUID, strangers_workspace_id: UUID, team: list[Caller], stranger: Caller
 ) -> None:
