@@ -197,11 +197,13 @@ class DryRow:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """A campaign tried on real people, nothing sent. `totals` are of the whole audience, by `send` or why not.
+    """A campaign tried on real people, nothing sent. `totals` are by `send` or why not.
 
+    They are of the whole audience, unless it is larger than is counted: then of its first part (`is_whole` False).
     `after` is where the next page of `rows` begins, None at the end.
     """
 
     totals: Mapping[str, int]
+    is_whole: bool
     rows: Sequence[DryRow]
     after: UUID | None

@@ -70,6 +70,13 @@ def has_rest(campaign: Campaign, variants: Sequence[Variant]) -> bool:
     return campaign.winner is None and sum(one.share_percent for one in variants) < 100
 
 
+def starts_at(campaign: Campaign) -> datetime | None:
+    """When a scheduled campaign begins; None for at once."""
+    if campaign.start_kind == "local_hour":
+        return local_start(campaign)
+    return campaign.start_at if campaign.start_kind == "at" else None
+
+
 def local_start(campaign: Campaign) -> datetime:
     """When the taking in of a campaign by local hour begins: before the hour comes anywhere."""
     if campaign.local_date is None or campaign.local_hour is None:

@@ -27,6 +27,8 @@ from switchboard.people.models import Contact
 PAGE_ROWS = 50
 MOST_ROWS = 200
 LONGEST_PATH = 200
+# A page waits for the totals: of more people than this they would take longer than some seconds.
+MOST_COUNTED = 100_000
 
 _WHY_LEFT_OUT = {
     "got_it": "They got it, or wait for it, in a campaign that this one repeats.",
@@ -40,23 +42,34 @@ _WHY_LEFT_OUT = {
 
 
 async def dry_run(
-    tx: Tx, caller: Caller, campaign_id: UUID, *, after: UUID | None = None, limit: int = PAGE_ROWS
+    tx: Tx,
+    caller: Caller,
+    campaign_id: UUID,
+    *,
+    after: UUID | None = None,
+    limit: int = PAGE_ROWS,
+    most_counted: int = MOST_COUNTED,
 ) -> DryRun:
     """Who would get what and when if the campaign began now, and who nothing and why; totals on the first page only.
 
-    `after` is the `after` of the page before. Raises CampaignNotFoundError.
+    `after` is the `after` of the page before. Of a larger audience than `most_counted` the totals are of its first
+    part. Raises CampaignNotFoundError.
     """
     caller.require("viewer")
     campaign, variants, shelf = await _as_begun(tx, await get_campaign(tx, caller, campaign_id))
     limit = min(limit, MOST_ROWS)
     # The totals need every place's clock; a later page only those of its own people.
-    places = await _places(tx, campaign, after, None if after is None else limit)
+    places = await _places(tx, campaign, after, most_counted if after is None else limit)
     terms = await load_terms(tx, campaign, shelf, places, variants)
     members = await repository_audience.list_members(tx, campaign, terms, after, limit)
-    totals = await repository_audience.count_audience(tx, campaign, terms) if after is None else {}
+    totals: dict[str, int] = {}
+    looked_at = 0
+    if after is None:
+        totals, looked_at = await repository_audience.count_audience(tx, campaign, terms, most_counted)
     versions = await shelf.load(tx, _keys(variants))
     return DryRun(
         totals=totals,
+        is_whole=after is None and looked_at < most_counted,
         rows=await _rows(tx, members, versions),
         after=await repository_audience.find_last_place(tx, campaign, after, limit),
     )
@@ -124,11 +137,9 @@ async def _as_begun(tx: Tx, campaign: Campaign) -> tuple[Campaign, list[Variant]
     return replace(campaign, spread_from=max(starts_at, now), spread={}), begun, VersionShelf()
 
 
-async def _places(tx: Tx, campaign: Campaign, after: UUID | None, limit: int | None) -> list[Place]:
+async def _places(tx: Tx, campaign: Campaign, after: UUID | None, limit: int) -> list[Place]:
     if campaign.start_kind != "local_hour":
         return []
-    if limit is None:
-        return await repository_audience.list_all_places(tx, campaign)
     return await repository_audience.list_places(tx, campaign, after, limit)
 
 

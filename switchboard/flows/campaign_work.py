@@ -15,7 +15,7 @@ from switchboard.flows import campaigns, repository_audience, repository_campaig
 from switchboard.flows.campaign_checks import needs_winner
 from switchboard.flows.campaign_models import UNDER_WAY, Campaign
 from switchboard.flows.campaign_sweeps import SWEEPS
-from switchboard.flows.campaign_terms import has_rest, load_terms, local_start
+from switchboard.flows.campaign_terms import has_rest, load_terms, starts_at
 from switchboard.flows.campaign_winner import find_winner
 from switchboard.flows.entering import CAMPAIGN_QUEUE
 from switchboard.flows.versions import VersionShelf
@@ -91,10 +91,9 @@ async def _note_slice(tx: Tx, campaign: Campaign, added: Mapping[str, int]) -> N
 
 async def _start_when_due(tx: Tx, campaign: Campaign) -> timedelta | None:
     """Start a scheduled campaign when its moment has come; what stands against it makes a draft of it, and says so."""
-    starts_at = campaign.start_at if campaign.start_kind == "at" else local_start(campaign)
-    now = await tx.now()
-    if starts_at is not None and starts_at > now:
-        return starts_at - now
+    moment, now = starts_at(campaign), await tx.now()
+    if moment is not None and moment > now:
+        return moment - now
     try:
         await campaigns.begin(tx, system_caller(tx.workspace_id), campaign)
     except InvalidError as error:

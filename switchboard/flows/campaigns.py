@@ -27,7 +27,7 @@ from switchboard.flows.campaign_models import (
     RecipientState,
     Variant,
 )
-from switchboard.flows.campaign_terms import local_start
+from switchboard.flows.campaign_terms import starts_at
 from switchboard.flows.errors import CampaignNameTakenError, CampaignNotFoundError, CampaignStateError
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
@@ -87,8 +87,7 @@ async def schedule_campaign(tx: Tx, caller: Caller, campaign_id: UUID) -> Campai
     _require_state(campaign, "scheduled", "draft")
     await check_ready(tx, campaign, await repository_campaigns.list_variants(tx, campaign_id))
     await repository_campaigns.set_state(tx, campaign_id, "scheduled", was=["draft"])
-    starts_at = campaign.start_at if campaign.start_kind == "at" else local_start(campaign)
-    return await _told(tx, caller, campaign_id, "scheduled", starts_at=starts_at)
+    return await _told(tx, caller, campaign_id, "scheduled", starts_at=starts_at(campaign))
 
 
 async def start_campaign(tx: Tx, caller: Caller, campaign_id: UUID) -> Campaign:

@@ -48,13 +48,6 @@ _MEMBERS: Mapping[AudienceKind, str] = {
         ORDER BY contact_id LIMIT %(limit)s
     """,
 }
-_WHOLE_AUDIENCE: Mapping[AudienceKind, str] = {
-    kind: statement.replace("ORDER BY contact_id LIMIT %(limit)s", "")
-    .replace("ORDER BY id LIMIT %(limit)s", "")
-    .replace("ORDER BY s.id LIMIT %(limit)s", "")
-    for kind, statement in _MEMBERS.items()
-}
-
 # What names a place for the sake of its clock: the contact's own zone, else the beginning of the first number and the
 # country, from which a zone is guessed.
 _CLOCK = """
@@ -198,22 +191,6 @@ async def list_places(tx: Tx, campaign: Campaign, after: UUID | None, limit: int
     )
 
 
-async def list_all_places(tx: Tx, campaign: Campaign) -> list[Place]:
-    """As `list_places`, of the whole audience."""
-    # Everybody of the audience once.
-    return await tx.fetch_all(
-        Place,
-        f"""
-        WITH member AS MATERIALIZED ({_WHOLE_AUDIENCE[campaign.audience_kind]})
-        SELECT {_CLOCK} AS name, min(c.time_zone) AS time_zone, min(phone.value) AS phone, min(c.country) AS country
-        FROM member m CROSS JOIN LATERAL ({_CONTACT}) AS c
-        LEFT JOIN LATERAL ({_PHONE}) AS phone ON c.time_zone IS NULL
-        GROUP BY 1
-        """,
-        _whom(tx, campaign, None, 1),
-    )
-
-
 async def take_in(tx: Tx, campaign: Campaign, terms: Terms, limit: int) -> Slice:
     """Take in the next members: their lines of the ledger, their runs with the moment each is due, and all counts.
 
@@ -315,17 +292,19 @@ async def find_last_place(tx: Tx, campaign: Campaign, after: UUID | None, limit:
     return rows[-1][0] if len(rows) == limit else None
 
 
-async def count_audience(tx: Tx, campaign: Campaign, terms: Terms) -> dict[str, int]:
-    """How many of the whole audience would go (`send`), and how many would not, by reason."""
-    # Everybody of the audience once, in one statement.
+async def count_audience(tx: Tx, campaign: Campaign, terms: Terms, limit: int) -> tuple[dict[str, int], int]:
+    """How many of the first members would go (`send`), how many would not, by reason, and how many were looked at."""
+    # Persons as above, all in one statement.
     rows = await tx.fetch_tuples(
         f"""
-        WITH {_PERSONS.format(members=_WHOLE_AUDIENCE[campaign.audience_kind])}
-        SELECT coalesce(reason, 'send'), count(*) FROM person GROUP BY 1 ORDER BY 1
+        WITH {_PERSONS.format(members=_MEMBERS[campaign.audience_kind])}
+        SELECT coalesce(reason, 'send'), count(*) FROM person GROUP BY 1
+        UNION ALL SELECT NULL, count(*) FROM member
         """,
-        {**_whom(tx, campaign, None, 1), **_how(campaign, terms)},
+        {**_whom(tx, campaign, None, limit), **_how(campaign, terms)},
     )
-    return {row[0]: row[1] for row in rows}
+    totals = {row[0]: row[1] for row in rows if row[0] is not None}
+    return totals, next(row[1] for row in rows if row[0] is None)
 
 
 def _whom(tx: Tx, campaign: Campaign, after: UUID | None, limit: int) -> dict[str, object]:

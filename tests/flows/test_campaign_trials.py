@@ -45,7 +45,7 @@ async def test_the_dry_run_says_who_gets_what_and_when(database: Database, works
         tried = await dry_run(tx, owner, campaign.id, limit=3)
         now = (await tx.now()).replace(microsecond=0)
         found = await people.load_contacts(tx, ids)
-    assert tried.totals == {"send": 4, "opted_out": 1}
+    assert (tried.totals, tried.is_whole) == ({"send": 4, "opted_out": 1}, True)
     assert [(row.contact_id, row.action, row.reason) for row in tried.rows] == [
         (ids[0], "send", "allowed"),
         (ids[1], "exclude", "opted_out"),
@@ -55,6 +55,15 @@ async def test_the_dry_run_says_who_gets_what_and_when(database: Database, works
     assert tried.rows[0].address == found[ids[0]].email
     assert [row.due_at for row in tried.rows] == [now, None, now + timedelta(seconds=1)]
     assert tried.after == ids[2]
+
+
+async def test_of_a_large_audience_the_first_part_is_counted(
+    database: Database, workspace_id: UUID, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        campaign, _ = await begin(tx, owner, 5)
+        tried = await dry_run(tx, owner, campaign.id, most_counted=3)
+    assert (tried.totals, tried.is_whole) == ({"send": 3}, False)
 
 
 async def test_the_next_page_goes_on_where_the_last_ended(

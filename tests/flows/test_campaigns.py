@@ -253,6 +253,23 @@ async def test_an_earlier_moment_counts_at_once(
         assert await check_ledger(tx, campaign.id) == {"waiting": 3}
 
 
+async def test_a_scheduled_campaign_may_be_sent_at_once_after_all(
+    database: Database, workspace_id: UUID, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await add_people(tx, 3)
+        start_at = await tx.now() + timedelta(days=2)
+        campaign = await add_campaign(tx, owner, start_kind="at", start_at=start_at)
+        await campaigns.schedule_campaign(tx, owner, campaign.id)
+    await advance(database)
+    async with database.transaction(workspace_id) as tx:
+        form = CampaignForm(name="spring", variants=[(campaign.flow_id, 100)], audience_kind="everybody")
+        await campaigns.update_campaign(tx, owner, campaign.id, form)
+    await advance(database)
+    async with database.transaction(workspace_id) as tx:
+        assert await check_ledger(tx, campaign.id) == {"waiting": 3}
+
+
 async def test_what_stands_against_a_scheduled_start_makes_a_draft_of_it_and_is_told(
     database: Database, workspace_id: UUID, owner: Caller, urls: Urls
 ) -> None:
