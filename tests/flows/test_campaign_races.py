@@ -96,7 +96,7 @@ async def test_nobody_is_forgotten_and_nobody_gets_it_twice(
     stopped = asyncio.Event()
     sending = outbox(database)
     jobs = JobLoop(database, {campaigns.ADVANCE: CampaignWork(limit=9).advance})
-    loops: list[Loop] = [stepper(database), stepper(database), sending, jobs]
+    loops: list[Loop] = [stepper(database, of_campaigns=True), stepper(database, of_campaigns=True), sending, jobs]
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(work_until(stopped, loop.tick))
@@ -145,7 +145,7 @@ async def test_cancelling_in_the_middle_of_everything_leaves_nothing_behind(
     sending = outbox(database)
     jobs = JobLoop(database, {campaigns.ADVANCE: CampaignWork(limit=9).advance})
     async with asyncio.TaskGroup() as group:
-        loops: list[Loop] = [stepper(database), sending, jobs]
+        loops: list[Loop] = [stepper(database, of_campaigns=True), sending, jobs]
         for loop in loops:
             group.create_task(work_until(stopped, loop.tick))
         while chance.random() < 0.9:
