@@ -73,7 +73,7 @@ async def _measure(endpoint: Endpoint, count: int) -> list[dict[str, Any]]:
 async def _recognise(endpoint: Endpoint, database: Database, source: Source, people: Iterable[int]) -> Work:
     await _store(database, source, people)
     with measured(endpoint.superuser_url) as work:
-        await _drain(database)
+        await _drain(RecognitionLoop(database))
     return work
 
 
@@ -82,16 +82,10 @@ async def _lone_leads(endpoint: Endpoint, database: Database, source: Source, fi
     await _store(database, source, [first])
     with recorded_queries() as statements:
         await RecognitionLoop(database).tick()
-    total = Work()
-    for number in range(1, LONE + 1):
-        await _store(database, source, [first + number])
-        with measured(endpoint.superuser_url, settle_seconds=0) as work:
-            await RecognitionLoop(database).tick()
-        total.seconds += work.seconds
-        total.app_seconds += work.app_seconds
-        total.postgres_seconds += work.postgres_seconds
-        total.wal_bytes += work.wal_bytes
-    return len(statements), total
+    await _store(database, source, range(first + 1, first + 1 + LONE))
+    with measured(endpoint.superuser_url) as work:
+        await _drain(RecognitionLoop(database, most_signals=1))
+    return len(statements), work
 
 
 async def _store(database: Database, source: Source, people: Iterable[int]) -> None:
@@ -102,8 +96,7 @@ async def _store(database: Database, source: Source, people: Iterable[int]) -> N
             await insert_signals(tx, [_signal(source, number) for number in part])
 
 
-async def _drain(database: Database) -> None:
-    loop = RecognitionLoop(database)
+async def _drain(loop: RecognitionLoop) -> None:
     while (await loop.tick()).has_more:
         pass
 

@@ -57,8 +57,9 @@ class RecognitionLoop:
 
     name = "signals"
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, most_signals: int = MOST_SIGNALS) -> None:
         self._database = database
+        self._most_signals = most_signals
 
     async def tick(self) -> Tick:
         """Recognise the oldest due signals; of a backlog several batches, side by side."""
@@ -95,13 +96,13 @@ class RecognitionLoop:
 
     async def _recognise_claimed(self, recognise_some: "_Recogniser") -> Tick:
         async with self._database.queue_loop() as tx:
-            claimed = await repository.claim_due(tx, MOST_SIGNALS)
+            claimed = await repository.claim_due(tx, self._most_signals)
             # People who wait are not kept until the rows of a file behind them are done too.
             due = [signal for signal in claimed if signal.import_id is None] or claimed
             for workspace_id, group in groupby(sorted(due, key=_workspace), key=_workspace):
                 await tx.enter_workspace(workspace_id)
                 await _recognise_loud_and_quiet(tx, list(group), recognise_some)
-        return Tick(len(due), has_more=len(claimed) == MOST_SIGNALS or len(due) < len(claimed))
+        return Tick(len(due), has_more=len(claimed) == self._most_signals or len(due) < len(claimed))
 
 
 def _workspace(signal: DueSignal) -> UUID:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from uuid import UUID
 
 import psycopg
-import pytest
 
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller, system_caller
@@ -133,12 +132,11 @@ async def test_the_mapping_of_the_source_decides(database: Database, source: Sou
 
 
 async def test_a_backlog_is_worked_in_batches_side_by_side_and_each_person_is_one_contact(
-    database: Database, source: Source, monkeypatch: pytest.MonkeyPatch
+    database: Database, source: Source
 ) -> None:
-    monkeypatch.setattr(recognition, "MOST_SIGNALS", 20)
     written = [{"email": f"p{number % 37}@x.example", "name": f"P {number % 37}", "n": number} for number in range(300)]
     await store(database, source, *written)
-    first = await RecognitionLoop(database).tick()
+    first = await RecognitionLoop(database, most_signals=20).tick()
     # One batch alone, then as many in a row as a tick may take, side by side.
     assert (first.handled, first.has_more) == (20 + 20 * recognition.SIDE_BY_SIDE * recognition.BATCHES_IN_A_ROW, True)
     assert await recognise_all(database) == 300 - first.handled
