@@ -134,7 +134,7 @@ def _measure(browser: _Browser, path: str, rounds: int) -> tuple[str, float]:
     for _ in range(WARM_UP):
         browser.get(path)
     taken = []
-    for _ in range(max(rounds, 20)):
+    for _ in range(max(rounds, 5)):
         started = time.perf_counter()
         browser.get(path)
         taken.append((time.perf_counter() - started) * 1000)
