@@ -26,6 +26,9 @@ MOST_VARIANTS = 9
 FASTEST = 1_000_000
 NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
+# Of a segment or an import: some of its people are not known yet.
+_UNREADY = frozenset({"building", "uploaded", "ready", "running"})
+
 _CHOICES: tuple[tuple[str, object], ...] = (
     ("audience_kind", AudienceKind),
     ("start_kind", StartKind),
@@ -47,9 +50,7 @@ async def check_form(tx: Tx, form: CampaignForm) -> None:
 
 async def check_ready(tx: Tx, campaign: Campaign, variants: Sequence[Variant]) -> None:
     """Raise InvalidError with everything that stands against starting a campaign."""
-    problems = []
-    if campaign.audience_kind in ("segment", "import") and not await _has_audience(tx, campaign):
-        problems.append(Problem("audience_id", f"There is no such {campaign.audience_kind}. Choose another."))
+    problems = await _check_audience(tx, campaign)
     if campaign.start_kind == "at" and campaign.start_at is None:
         problems.append(Problem("start_at", "Say when the campaign starts."))
     for one in variants:
@@ -61,12 +62,17 @@ async def check_ready(tx: Tx, campaign: Campaign, variants: Sequence[Variant]) -
         raise InvalidError("The campaign cannot start.", problems=problems)
 
 
-async def _has_audience(tx: Tx, campaign: Campaign) -> bool:
-    if campaign.audience_id is None:
-        return False
-    return await repository_campaigns.has_audience(
-        tx, "segment" if campaign.audience_kind == "segment" else "import", campaign.audience_id
-    )
+async def _check_audience(tx: Tx, campaign: Campaign) -> list[Problem]:
+    if campaign.audience_kind not in ("segment", "import"):
+        return []
+    is_segment = campaign.audience_kind == "segment"
+    find = repository_campaigns.find_segment_state if is_segment else repository_campaigns.find_import_state
+    state = await find(tx, campaign.audience_id) if campaign.audience_id else None
+    if state is None:
+        return [Problem("audience_id", f"There is no such {campaign.audience_kind}. Choose another.")]
+    if state in _UNREADY:
+        return [Problem("audience_id", f"The {campaign.audience_kind} is not complete yet. Start when it is.")]
+    return []
 
 
 def _check_names(form: CampaignForm) -> Iterator[Problem]:

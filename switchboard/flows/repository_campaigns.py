@@ -3,7 +3,6 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from switchboard.delivery.models import CampaignPriority
@@ -203,11 +202,21 @@ async def find_family(tx: Tx, root_id: UUID) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-async def has_audience(tx: Tx, kind: Literal["segment", "import"], audience_id: UUID) -> bool:
-    """Whether there is a segment, or an import, of that id."""
+async def find_segment_state(tx: Tx, segment_id: UUID) -> str | None:
+    """Whether a segment in use is `building` or `live`."""
     # By primary key.
-    found: bool = await tx.fetch_value(
-        f"SELECT EXISTS (SELECT FROM app.{kind} WHERE workspace_id = %s AND id = %s)", (tx.workspace_id, audience_id)
+    found: str | None = await tx.fetch_value(
+        "SELECT state FROM app.segment WHERE workspace_id = %s AND id = %s AND archived_at IS NULL",
+        (tx.workspace_id, segment_id),
+    )
+    return found
+
+
+async def find_import_state(tx: Tx, import_id: UUID) -> str | None:
+    """How far an import has come."""
+    # By primary key.
+    found: str | None = await tx.fetch_value(
+        "SELECT state FROM app.import WHERE workspace_id = %s AND id = %s", (tx.workspace_id, import_id)
     )
     return found
 

@@ -106,6 +106,18 @@ async def test_an_audience_that_is_not_there_keeps_it_from_starting(
     assert refused.value.problems[0].message == f"There is no such {kind}. Choose another."
 
 
+async def test_a_segment_that_is_being_built_keeps_it_from_starting(
+    database: Database, workspace_id: UUID, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        segment_id = await add_segment(tx, [])
+        await tx.execute("UPDATE app.segment SET state = 'building'")
+        campaign = await add_campaign(tx, owner, audience_kind="segment", audience_id=segment_id)
+        with pytest.raises(InvalidError) as refused:
+            await campaigns.start_campaign(tx, owner, campaign.id)
+    assert refused.value.problems[0].message == "The segment is not complete yet. Start when it is."
+
+
 async def begin_test(database: Database, owner: Caller, rule: str) -> Campaign:
     """A test of two letters on a fifth each, sent out; the rest of 100 waits."""
     async with database.transaction(owner.workspace_id) as tx:
