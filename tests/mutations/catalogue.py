@@ -28,7 +28,48 @@ MODEL = "tests/model/test_model.py::test_the_product_does_what_the_model_says"
 VIRTUAL_TIME = "tests/model/test_virtual_time.py"
 CRASH_POINTS = "tests/crash_points/test_crash_points.py"
 
+HOLDING = "tests/delivery/test_holding.py"
+
 DELIVERY = (
+    Mutation(
+        "a campaign that pauses goes on",
+        "switchboard/delivery/repository_outbox.py",
+        "campaign_id IN (SELECT campaign_id FROM held) IS TRUE AS is_held",
+        "false AS is_held",
+        (f"{HOLDING}::test_a_held_campaign_waits_and_nobody_else_does",),
+    ),
+    Mutation(
+        "what is parked while a campaign is let go on is forgotten",
+        "switchboard/delivery/repository_outbox.py",
+        "FROM app.send_hold FOR KEY SHARE SKIP LOCKED",
+        "FROM app.send_hold",
+        (f"{HOLDING}::test_what_is_parked_while_the_campaign_is_let_go_is_not_forgotten",),
+    ),
+    Mutation(
+        "what was taken of a campaign that pauses goes out all the same",
+        "switchboard/delivery/sending.py",
+        "if outgoing.message.campaign_id in self._held:",
+        "if False:",
+        (f"{HOLDING}::test_what_was_taken_and_not_begun_is_given_back",),
+    ),
+    Mutation(
+        "a campaign uses up what of a provider's rate is kept for pages",
+        "switchboard/delivery/pacing.py",
+        "max(int(tokens - self.kept), 0)",
+        "int(tokens)",
+        ("tests/delivery/test_pacing.py::test_room_is_what_the_tokens_allow",),
+    ),
+    Mutation(
+        "a sending API inside the network can be reached by a public name",
+        "switchboard/delivery/channels/webhook/transport.py",
+        "if not is_public_ip(ip):",
+        "if False:",
+        (
+            "tests/delivery/channels/test_webhook_channel.py::"
+            "test_a_private_address_gets_nothing_unless_it_is_allowed[127.0.0.1]",
+        ),
+    ),
+    Mutation(
     Mutation(
         "two reapers take back the same messages",
         "switchboard/delivery/repository_outbox.py",
