@@ -70,7 +70,6 @@ DELIVERY = (
         ),
     ),
     Mutation(
-    Mutation(
         "two reapers take back the same messages",
         "switchboard/delivery/repository_outbox.py",
         "ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED",
