@@ -45,6 +45,7 @@ ITEMS = 4_000
 TAKEN_IN_FOR_EACH = 5
 PAGES = 200
 SLICE = 500
+DAYS = 60.0
 FLOW = "flow: grow\ntitle: Grow\nsubject: contact\nstarts: [lead.stage_changed]\nsteps:\n  - wait: 1s\n  - wait: 30d\n"
 
 _FILLING = Path(__file__).with_name("grow.sql").read_bytes()
@@ -85,7 +86,7 @@ async def _measure(endpoint: Endpoint, sink: Sink, sizes: Sequence[int], items: 
     async with open_database(endpoint) as database:
         bench = await _furnish(endpoint, database, sink, items)
         for place, size in enumerate(sizes):
-            await asyncio.to_thread(_fill, bench, size)
+            await asyncio.to_thread(_fill, bench, size, _period(place, len(sizes)))
             if place == 0:
                 # Whatever is done for the first time costs more than it ever will again.
                 await _measure_all(bench)
@@ -122,14 +123,20 @@ async def _furnish(endpoint: Endpoint, database: Database, sink: Sink, items: in
     return _Bench(endpoint, database, loops, workspace_id, source.id, flow.id, sink, items)
 
 
-def _fill(bench: _Bench, size: int) -> None:
+def _period(place: int, places: int) -> tuple[float, float]:
+    """Who makes the tables larger came later, as in life: the newest rows lie together at every size."""
+    return DAYS * (1 - place / places), DAYS * (1 - (place + 1) / places)
+
+
+def _fill(bench: _Bench, size: int, days: tuple[float, float]) -> None:
     given = {"workspace": bench.workspace_id, "source": bench.source_id, "flow": bench.flow_id}
     first = bench.people + 1
     with psycopg.connect(bench.endpoint.superuser_url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         for start in range(first, size + 1, 100 * SLICE):
             connection.execute(_FILLING, {**given, "first": start, "last": min(start + 100 * SLICE - 1, size)})
-    add_people(bench.endpoint.superuser_url, bench.workspace_id, bench.source_id, first=first, last=size, messages=1)
+    owner, workspace = bench.endpoint.superuser_url, bench.workspace_id
+    add_people(owner, workspace, bench.source_id, first=first, last=size, messages=1, days=days)
     bench.people = size
 
 

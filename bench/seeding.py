@@ -10,7 +10,11 @@ import psycopg
 
 _PEOPLE = Path(__file__).with_name("seeding.sql").read_bytes()
 _SLICE = 50_000
-_DAYS = 60
+# History lies in partitions by month, as it would if it had come in its time.
+_MONTHS = b"""
+    SELECT app.ensure_partition('event', (now() - age * interval '1 day')::date)
+    FROM generate_series(%(newest)s::integer, %(oldest)s::integer + 27, 28) AS age
+"""
 # Their rows come by the million, and an index is quicker made at once than entry by entry.
 _FILLED = ("contact", "contact_search", "identity", "lead", "assignment", "conversation", "message")
 
@@ -18,19 +22,31 @@ Connection = psycopg.Connection[Any]
 
 
 def add_people(
-    superuser_url: str, workspace_id: UUID, source_id: UUID, *, first: int, last: int, messages: int
+    superuser_url: str,
+    workspace_id: UUID,
+    source_id: UUID,
+    *,
+    first: int,
+    last: int,
+    messages: int,
+    days: tuple[float, float] = (60.0, 0.0),
 ) -> None:
     """People number `first` to `last`, each with addresses, a lead, its history and so many messages; then ANALYZE.
 
-    The workspace needs a member, who owns the leads. Numbers must not repeat: addresses are made of them.
+    They came evenly between so many `days` ago, in the order of their numbers, so that rows lie on the disk in the
+    order of their ids, as work leaves them. The workspace needs a member, who owns the leads. Numbers must not repeat:
+    addresses are made of them.
     """
+    oldest, newest = days
+    given = {"workspace": workspace_id, "source": source_id, "messages": messages}
+    given |= {"begin": first, "end": last, "oldest": oldest, "newest": newest}
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         # Foreign keys hold by the way the rows are made.
         connection.execute("SET session_replication_role = replica")
+        connection.execute(_MONTHS, given)
         with _without_indexes(connection):
             for start in range(first, last + 1, _SLICE):
-                given = {"first": start, "last": min(start + _SLICE - 1, last), "days": _DAYS, "messages": messages}
-                connection.execute(_PEOPLE, {**given, "workspace": workspace_id, "source": source_id})
+                connection.execute(_PEOPLE, {**given, "first": start, "last": min(start + _SLICE - 1, last)})
         connection.execute("VACUUM (ANALYZE)")
 
 

@@ -1,5 +1,6 @@
 -- People as years of work leave them, set by set: who they are, their lead, their conversation, messages and history.
--- Parameters: workspace, source, first and last number, days (how long ago the first one came), messages for each.
+-- Parameters: workspace, source, first and last number, begin and end of all numbers, oldest and newest (how many days
+-- ago the first and the last of all came), messages for each.
 -- One statement, so that it needs no names of its own for what it makes on the way.
 WITH person AS MATERIALIZED (
     SELECT n, at, app.uuid7(at) AS contact_id, app.uuid7(at) AS lead_id, app.uuid7(at) AS conversation_id,
@@ -11,8 +12,8 @@ WITH person AS MATERIALIZED (
         n %% 10 < 6 AS is_closed, n %% 200 = 7 AS is_unanswered, n %% 4 = 0 AS has_conversation,
         owners.ids[1 + n %% cardinality(owners.ids)] AS owner_id
     FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n,
-        LATERAL (SELECT now() - %(days)s * interval '1 day' * (1 - (n - %(first)s) / (1.0 + %(last)s - %(first)s)))
-            AS moment (at),
+        LATERAL (SELECT now() - interval '1 day' * (%(oldest)s - (%(oldest)s - %(newest)s)
+            * (n - %(begin)s) / (1.0 + %(end)s - %(begin)s))) AS moment (at),
         LATERAL (SELECT (ARRAY['Amelia', 'Noah', 'Leila', 'Mateo', 'Yuki', 'Priya', 'Lukas', 'Zofia', 'Omar',
             'Ingrid'])[1 + n %% 10]) AS firsts (name),
         LATERAL (SELECT (ARRAY['Bennett', 'Nakamura', 'Okafor', 'Schmidt', 'Haddad', 'Sharma', 'Dubois', 'Mensah',

@@ -11,7 +11,10 @@ from switchboard.kernel.db import Database
 from tests.conftest import Urls
 
 COUNTS = {"contact": 100, "contact_search": 100, "identity": 200, "lead": 100, "assignment": 100, "conversation": 25}
-INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'app' ORDER BY indexname"
+INDEXES = r"""
+    SELECT indexname, indexdef FROM pg_indexes
+    WHERE schemaname = 'app' AND tablename !~ '_y\d+m\d+$' ORDER BY indexname
+"""
 
 
 async def test_people_come_with_their_lead_conversation_messages_and_history(
@@ -21,8 +24,8 @@ async def test_people_come_with_their_lead_conversation_messages_and_history(
         source = await intake.create_source(tx, owner, name="Bench", format_name="generic")
     with psycopg.connect(urls.superuser, autocommit=True) as connection:
         before = connection.execute(INDEXES).fetchall()
-        for first, last in ((1, 60), (61, 100)):
-            add_people(urls.superuser, workspace_id, source.id, first=first, last=last, messages=3)
+        for first, last, days in ((1, 60, (40.0, 10.0)), (61, 100, (10.0, 0.0))):
+            add_people(urls.superuser, workspace_id, source.id, first=first, last=last, messages=3, days=days)
         assert connection.execute(INDEXES).fetchall() == before
         counts = {**COUNTS, "message": 300, "event": 200}
         # The source and the member have made events of their own.
@@ -34,4 +37,8 @@ async def test_people_come_with_their_lead_conversation_messages_and_history(
         orphans = connection.execute(
             "SELECT count(*) FROM app.lead l WHERE NOT EXISTS (SELECT FROM app.contact c WHERE c.id = l.contact_id)"
         ).fetchone()
-    assert (open_leads, orphans) == ((40,), (0,))
+        backwards = connection.execute(
+            "SELECT count(*) FROM (SELECT id < lag(id) OVER (ORDER BY ctid) AS is_back FROM app.contact) WHERE is_back"
+        ).fetchone()
+        months = connection.execute("SELECT count(*) FROM app.event_default").fetchone()
+    assert (open_leads, orphans, backwards, months) == ((40,), (0,), (0,), (0,))
