@@ -92,8 +92,9 @@ async def _open_routed(tx: Tx, groups: Sequence[_Folded], *, trigger: str) -> di
     tx.newcomers |= {group.lead.id: frozenset() for group in ours}
     subjects = [RoutingSubject(group.lead.id, "lead", group.lead.contact_id) for group in ours]
     plan = await routing.plan_route(tx, subjects, trigger=trigger)
+    owners = plan.list_owners()
     for group in ours:
-        group.lead = replace(group.lead, owner_id=plan.owners.get(group.lead.id))
+        group.lead = replace(group.lead, owner_id=owners.get(group.lead.id))
     answers |= await _open(tx, ours)
     await routing.settle(tx, plan)
     return answers

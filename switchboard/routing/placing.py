@@ -131,8 +131,7 @@ class Plan(msgspec.Struct, frozen=True):
     rulings: Sequence[Ruling]
     could_serve: frozenset[UUID]
 
-    @property
-    def owners(self) -> dict[UUID, UUID]:
+    def list_owners(self) -> dict[UUID, UUID]:
         """Who is to have each subject, without those that wait."""
         return {ruling.subject_id: ruling.owner_id for ruling in self.rulings if ruling.owner_id is not None}
 
