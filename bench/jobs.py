@@ -20,7 +20,7 @@ from switchboard.kernel.queues import Worker
 
 KIND = "bench.nothing"
 # More than can be done in a second, so that the queue does not run dry.
-LAID_READY_A_SECOND = 20_000
+LAID_READY_A_SECOND = 100_000
 ADDED_AT_ONCE = 500
 ALONE_A_SECOND = 20
 PATIENCE_SECONDS = 10.0

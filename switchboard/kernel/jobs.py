@@ -5,20 +5,28 @@ does one slice and asks to be called `Again`: progress survives any crash, and o
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from uuid import UUID
 
+import psycopg
 import structlog
 
+from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
-from switchboard.kernel.queues import Tick, backoff, wake
+from switchboard.kernel.job_claims import PRIORITIES, Job, JobClaims
+from switchboard.kernel.queues import WAKE_CHANNEL, Tick, backoff, wake
 
 QUEUE = "jobs"
 MOST_ATTEMPTS = 10
 LONGEST_ERROR = 2_000
+MOST_JOBS = 100
+BATCH_SECONDS = 0.1
+# A kind whose last job took longer goes alone.
+LONG_SECONDS = 0.02
+# Less than the second after which Postgres looks for a deadlock: it is the batch that gives way, never another.
+LOCK_MILLISECONDS = 50
 
 log = structlog.get_logger()
 
@@ -34,17 +42,6 @@ class Again:
 JobHandler = Callable[[Tx, Mapping[str, object]], Awaitable[Again | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One claimed row of `app.job`."""
-
-    id: UUID
-    workspace_id: UUID
-    kind: str
-    payload: dict[str, object]
-    attempts: int
-
-
 async def enqueue(
     tx: Tx,
     kind: str,
@@ -58,8 +55,11 @@ async def enqueue(
     """Add a job in the caller's transaction; with a `key`, a second one of that kind and key is not added.
 
     A smaller `priority` goes first. A job whose earlier twin has failed for good takes its place; with `hasten` one
-    that is due later than this one would be is done as early. A twin that is just being done is waited for.
+    that is due later than this one would be is done as early. A twin that is just being done is waited for. Raises
+    ValueError for a priority that is none of `PRIORITIES`.
     """
+    if priority not in PRIORITIES:
+        raise ValueError(f"priority {priority} is none of {PRIORITIES.start} to {PRIORITIES.stop - 1}")
     # Adds the job once a key; uses the unique index job_key.
     await tx.execute(
         """
@@ -74,69 +74,120 @@ async def enqueue(
     await wake(tx, QUEUE)
 
 
+@dataclass(slots=True)
+class _Batch:
+    """The jobs of one transaction that have run, each with what it asked for."""
+
+    ran: list[tuple[Job, Again | None]] = field(default_factory=list)
+
+
 class JobLoop:
-    """The loop of the jobs queue: one job a transaction, because jobs differ in length."""
+    """The loop of the jobs queue: a batch of short jobs a transaction, a long one by itself.
+
+    A commit for each would cost more than most jobs. No job harms another: a batch in which one fails, or has to wait
+    for a lock, or ends the process, is undone as a whole, and its jobs are taken one by one, then by two, by four.
+    """
 
     name = QUEUE
 
     def __init__(self, database: Database, handlers: Mapping[str, JobHandler]) -> None:
         self._database = database
         self._handlers = dict(handlers)
+        self._claims = JobClaims(handlers)
+        self._most = 1
+        self._seconds: dict[str, float] = {}
 
     async def tick(self) -> Tick:
-        """Run the most urgent job that is due."""
-        async with self._database.queue_loop() as tx:
-            job = await self._claim(tx)
-            if job is None:
-                return Tick(0, has_more=False)
-            await tx.enter_workspace(job.workspace_id)
-            await self._run(tx, job)
-        return Tick(1, has_more=True)
+        """Run the most urgent jobs that are due."""
+        tick = await self._take_batch(self._most)
+        if tick.has_more and not tick.handled:
+            # None of them could run beside the others.
+            tick = await self._take_batch(1)
+        return tick
 
-    async def _claim(self, tx: Tx) -> Job | None:
-        # The first due job of a kind this process knows; walks the partial index job_due.
-        return await tx.find_one(
-            Job,
-            """
-            SELECT id, workspace_id, kind, payload, attempts FROM app.job
-            WHERE failed_at IS NULL AND due_at <= app.now() AND kind = ANY(%s)
-            ORDER BY priority, due_at LIMIT 1 FOR UPDATE SKIP LOCKED
-            """,
-            (list(self._handlers),),
-        )
+    async def _take_batch(self, most: int) -> Tick:
+        self._most = 1
+        try:
+            async with self._database.queue_loop() as tx:
+                jobs = await self._claims.claim(tx, most)
+                tick = await self._work(tx, jobs)
+        except BaseException:
+            self._claims.reset()
+            raise
+        if tick.handled == len(jobs):
+            self._most = min(most * 2, MOST_JOBS)
+        has_new = (WAKE_CHANNEL, QUEUE) in tx.notices
+        return replace(tick, has_more=tick.has_more or has_new or len(jobs) == most)
 
-    async def _run(self, tx: Tx, job: Job) -> None:
+    async def _work(self, tx: Tx, jobs: Sequence[Job]) -> Tick:
+        if not jobs:
+            return Tick(0, has_more=False)
+        batch = _Batch()
         try:
             async with tx.savepoint():
-                again = await self._handlers[job.kind](tx, job.payload)
+                if len(jobs) > 1:
+                    # Counts in this transaction only.
+                    await tx.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
+                await self._run(tx, jobs, batch)
         except Exception as error:  # noqa: BLE001 whatever a handler raises is kept on the job and tried again
-            await self._fail(tx, job, error)
-            return
-        if again is None:
-            # Finished work leaves the hot table; by primary key.
-            await tx.execute("DELETE FROM app.job WHERE id = %s", (job.id,))
-        else:
-            # The next slice; by primary key.
-            await tx.execute(
-                "UPDATE app.job SET payload = %s, due_at = app.now() + %s, attempts = 0 WHERE id = %s",
-                (json.dumps(again.payload, default=str), again.after, job.id),
-            )
+            self._claims.reset()
+            if len(jobs) > 1 and isinstance(error, psycopg.errors.LockNotAvailable):
+                return Tick(0, has_more=True)
+            await _fail(tx, jobs[len(batch.ran)], error)
+            return Tick(1, has_more=len(jobs) > 1)
+        await _conclude(tx, batch)
+        left = jobs[len(batch.ran) :]
+        self._claims.give_back(left)
+        return Tick(len(batch.ran), has_more=bool(left) or any(again for _, again in batch.ran))
 
-    async def _fail(self, tx: Tx, job: Job, error: Exception) -> None:
-        attempts = job.attempts + 1
-        log.error("job.failed", job_id=str(job.id), kind=job.kind, attempts=attempts, exc_info=error)
-        # Tried again later, or set aside for a person after the last attempt; by primary key.
+    async def _run(self, tx: Tx, jobs: Sequence[Job], batch: _Batch) -> None:
+        """Run them one after the other until the time is over, or the next is a long one: all are held meanwhile."""
+        until = monotonic_seconds() + BATCH_SECONDS
+        for job in jobs:
+            is_long = self._seconds.get(job.kind, 0.0) > LONG_SECONDS
+            if (is_long and len(jobs) > 1) or (batch.ran and monotonic_seconds() >= until):
+                return
+            await tx.enter_workspace(job.workspace_id)
+            tx.newcomers.clear()
+            batch.ran.append((job, await self._run_one(tx, job)))
+
+    async def _run_one(self, tx: Tx, job: Job) -> Again | None:
+        began = monotonic_seconds()
+        try:
+            return await self._handlers[job.kind](tx, job.payload)
+        finally:
+            self._seconds[job.kind] = monotonic_seconds() - began
+
+
+async def _conclude(tx: Tx, batch: _Batch) -> None:
+    finished = [job.id for job, again in batch.ran if again is None]
+    slices = [(job.id, again) for job, again in batch.ran if again is not None]
+    if finished:
+        # Finished work leaves the hot table; by primary key.
+        await tx.execute("DELETE FROM app.job WHERE id = ANY(%s)", (finished,))
+    for job_id, again in slices:
+        # The next slice; by primary key.
         await tx.execute(
-            """
-            UPDATE app.job SET attempts = %(attempts)s, last_error = %(error)s, due_at = app.now() + %(pause)s,
-                failed_at = CASE WHEN %(attempts)s >= %(most)s THEN app.now() END
-            WHERE id = %(id)s
-            """,
-            {
-                "id": job.id,
-                "attempts": attempts,
-                "most": MOST_ATTEMPTS,
-                "pause": backoff(attempts),
-                "error": f"{type(error).__name__}: {error}"[:LONGEST_ERROR],
-            },
+            "UPDATE app.job SET payload = %s, due_at = app.now() + %s, attempts = 0 WHERE id = %s",
+            (json.dumps(again.payload, default=str), again.after, job_id),
         )
+
+
+async def _fail(tx: Tx, job: Job, error: Exception) -> None:
+    attempts = job.attempts + 1
+    log.error("job.failed", job_id=str(job.id), kind=job.kind, attempts=attempts, exc_info=error)
+    # Tried again later, or set aside for a person after the last attempt; by primary key.
+    await tx.execute(
+        """
+        UPDATE app.job SET attempts = %(attempts)s, last_error = %(error)s, due_at = app.now() + %(pause)s,
+            failed_at = CASE WHEN %(attempts)s >= %(most)s THEN app.now() END
+        WHERE id = %(id)s
+        """,
+        {
+            "id": job.id,
+            "attempts": attempts,
+            "most": MOST_ATTEMPTS,
+            "pause": backoff(attempts),
+            "error": f"{type(error).__name__}: {error}"[:LONGEST_ERROR],
+        },
+    )

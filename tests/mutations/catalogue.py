@@ -250,9 +250,9 @@ FLOWS = (
     ),
     Mutation(
         "one job runs at two workers",
-        "switchboard/kernel/jobs.py",
-        "LIMIT 1 FOR UPDATE SKIP LOCKED",
-        "LIMIT 1",
+        "switchboard/kernel/job_claims.py",
+        "LIMIT %(most)s FOR UPDATE SKIP LOCKED",
+        "LIMIT %(most)s",
         ("tests/kernel/test_queues.py::test_a_job_runs_once_and_leaves_the_table",),
     ),
 )
