@@ -9,7 +9,7 @@ from typing import get_args
 import prometheus_client
 import pytest
 
-from switchboard.accounts.models import ROLES
+from switchboard.accounts.models import CHANNELS, ROLES
 from switchboard.delivery.gate import Reason
 from switchboard.delivery.letter_variables import LETTER_VARIABLES
 from switchboard.delivery.models import State, SuppressionReason
@@ -68,7 +68,7 @@ def paths_of(variables: Mapping[str, object], prefix: str = "") -> Iterator[str]
         ("sources.md", {*FORMATS, *TARGETS}),
         ("routing.md", {*RULE_FIELDS, *STRATEGIES}),
         ("flows.md", {*definition.FLOW_FIELDS, *definition.EVENTS, *definition.SUBJECTS, *shipped_flows()}),
-        ("flows.md", {*definition.CHANNELS, *definition.RECIPIENTS, *definition.PURPOSES, *definition.LATE_RULES}),
+        ("flows.md", {*CHANNELS, *definition.RECIPIENTS, *definition.PURPOSES, *definition.LATE_RULES}),
         ("templates.md", set(paths_of(LETTER_VARIABLES))),
         ("delivery.md", {*get_args(Reason), *REASON_WORDS, *get_args(SuppressionReason)}),
         ("delivery.md", {*get_args(State)} - {"received"}),

@@ -1,5 +1,6 @@
 """What the accounts room speaks of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Literal
@@ -76,13 +77,28 @@ class Member:
     joined_at: datetime
 
 
+# What messages go over; each may have a cap of its own.
+CHANNELS = ("email",)
+MOST_CAP_MESSAGES = 100
+MOST_CAP_DAYS = 365
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCap:
+    """The most marketing messages one contact gets over one channel in so many days."""
+
+    messages: int
+    days: int
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """A tenant and the defaults its other rooms read.
 
     `default_region` is an ISO 3166 country for phone numbers without a prefix; `cap_messages` is the most marketing
-    messages one contact gets in `cap_days`. `is_consent_required` keeps marketing from whoever never agreed to it;
-    without it, from whoever refused.
+    messages one contact gets in `cap_days` over all channels, and `channel_caps` has those that single channels have
+    besides, by the channel's name. `is_consent_required` keeps marketing from whoever never agreed to it; without it,
+    from whoever refused.
     """
 
     id: UUID
@@ -97,3 +113,4 @@ class Workspace:
     cap_days: int
     is_consent_required: bool
     supervisor_id: UUID | None
+    channel_caps: Mapping[str, ChannelCap]

@@ -10,7 +10,15 @@ from starlette.routing import Route
 
 from switchboard.accounts import service
 from switchboard.accounts.errors import WrongPasswordError
-from switchboard.accounts.models import ROLES, Member, Workspace
+from switchboard.accounts.models import (
+    CHANNELS,
+    MOST_CAP_DAYS,
+    MOST_CAP_MESSAGES,
+    ROLES,
+    ChannelCap,
+    Member,
+    Workspace,
+)
 from switchboard.accounts.web import SESSION_COOKIE, Visit, action, page
 from switchboard.kernel.errors import InvalidError, Problem, SwitchboardError
 from switchboard.kernel.http import Form
@@ -24,6 +32,7 @@ class SettingsPage:
     members: tuple[Member, ...] = field(metadata={"help": "Everybody who may sign in to it."})
     zones: tuple[str, ...] = field(metadata={"help": "Every IANA zone, for the choice."})
     regions: tuple[str, ...] = field(metadata={"help": "Countries that phone numbers may belong to."})
+    channels: tuple[str, ...] = field(metadata={"help": "Channels that may have a cap of their own."})
     roles: tuple[str, ...] = field(metadata={"help": "Roles the caller may give."})
     now: datetime = field(metadata={"help": "The request's time."})
     errors: dict[str, str] = field(metadata={"help": "What is wrong, by field of the workspace's form."})
@@ -115,6 +124,7 @@ async def _settings(
         members=tuple(await service.list_members(visit.tx)),
         zones=tuple(sorted(available_timezones())),
         regions=tuple(sorted(phonenumbers.SUPPORTED_REGIONS)),
+        channels=CHANNELS,
         roles=ROLES if visit.caller.may("owner") else ROLES[1:],
         now=await visit.tx.now(),
         errors=errors or {},
@@ -140,10 +150,22 @@ def _typed_workspace(stored: Workspace, form: Form) -> Workspace:
         first_response_minutes=form.whole("first_response_minutes", least=1, most=10_080),
         quiet_start=_clock_time(form, "quiet_start"),
         quiet_end=_clock_time(form, "quiet_end"),
-        cap_messages=form.whole("cap_messages", least=1, most=100),
-        cap_days=form.whole("cap_days", least=1, most=365),
+        cap_messages=form.whole("cap_messages", least=1, most=MOST_CAP_MESSAGES),
+        cap_days=form.whole("cap_days", least=1, most=MOST_CAP_DAYS),
         is_consent_required=form.checked("is_consent_required"),
         supervisor_id=form.optional_id("supervisor_id"),
+        channel_caps={name: cap for name in CHANNELS if (cap := _typed_cap(form, name)) is not None},
+    )
+
+
+def _typed_cap(form: Form, channel: str) -> ChannelCap | None:
+    """The channel's own cap; None where both of its fields are empty."""
+    messages, days = f"cap_{channel}_messages", f"cap_{channel}_days"
+    if not form.text(messages) and not form.text(days):
+        return None
+    return ChannelCap(
+        messages=form.whole(messages, least=1, most=MOST_CAP_MESSAGES),
+        days=form.whole(days, least=1, most=MOST_CAP_DAYS),
     )
 
 

@@ -1,14 +1,17 @@
 """The statements of the accounts room."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from switchboard.accounts.models import Member, Session, User, Workspace
+import msgspec
+
+from switchboard.accounts.models import ChannelCap, Member, Session, User, Workspace
 from switchboard.kernel.db import Tx
 
 _USER = "id, email, name, password_hash, disabled_at"
 _WORKSPACE = """id, name, time_zone, default_region, mail_from, first_response_minutes, quiet_start, quiet_end,
-    cap_messages, cap_days, is_consent_required, supervisor_id"""
+    cap_messages, cap_days, is_consent_required, supervisor_id, channel_caps"""
 
 
 async def find_user_by_email(tx: Tx, email: str) -> User | None:
@@ -54,7 +57,10 @@ async def insert_workspace(tx: Tx, *, name: str, time_zone: str, default_region:
 async def find_workspace(tx: Tx) -> Workspace | None:
     """The transaction's workspace."""
     # By primary key; row security gives the same answer for a stranger's.
-    return await tx.find_one(Workspace, f"SELECT {_WORKSPACE} FROM app.workspace WHERE id = %s", (tx.workspace_id,))
+    found = await tx.find_one(Workspace, f"SELECT {_WORKSPACE} FROM app.workspace WHERE id = %s", (tx.workspace_id,))
+    if found is None or not found.channel_caps:
+        return found
+    return replace(found, channel_caps=msgspec.convert(found.channel_caps, dict[str, ChannelCap]))
 
 
 async def update_workspace(tx: Tx, workspace: Workspace) -> None:
@@ -64,7 +70,7 @@ async def update_workspace(tx: Tx, workspace: Workspace) -> None:
         """
         UPDATE app.workspace SET name = %s, time_zone = %s, default_region = %s, mail_from = %s,
             first_response_minutes = %s, quiet_start = %s, quiet_end = %s, cap_messages = %s, cap_days = %s,
-            is_consent_required = %s, supervisor_id = %s
+            is_consent_required = %s, supervisor_id = %s, channel_caps = %s::jsonb
         WHERE id = %s
         """,
         (
@@ -79,6 +85,7 @@ async def update_workspace(tx: Tx, workspace: Workspace) -> None:
             workspace.cap_days,
             workspace.is_consent_required,
             workspace.supervisor_id,
+            msgspec.json.encode(workspace.channel_caps).decode(),
             workspace.id,
         ),
     )

@@ -10,7 +10,18 @@ import phonenumbers
 
 from switchboard.accounts import repository
 from switchboard.accounts.errors import EmailTakenError, SessionMissingError, WrongPasswordError
-from switchboard.accounts.models import ROLES, Caller, Member, Role, Session, User, Workspace
+from switchboard.accounts.models import (
+    CHANNELS,
+    MOST_CAP_DAYS,
+    MOST_CAP_MESSAGES,
+    ROLES,
+    Caller,
+    Member,
+    Role,
+    Session,
+    User,
+    Workspace,
+)
 from switchboard.accounts.passwords import hash_password, verify_password
 from switchboard.kernel import events, throttle
 from switchboard.kernel.addresses import Rejected, parse_email
@@ -109,9 +120,23 @@ async def update_workspace(tx: Tx, caller: Caller, workspace: Workspace) -> None
         default_region=workspace.default_region,
         mail_from=workspace.mail_from,
     )
+    _check_channel_caps(workspace)
     await _move_mail_address(tx, workspace.mail_from)
     await repository.update_workspace(tx, workspace)
     await events.append(tx, [Event("workspace.updated", subject_id=workspace.id, actor=caller.actor)])
+
+
+def _check_channel_caps(workspace: Workspace) -> None:
+    problems = []
+    for name, cap in workspace.channel_caps.items():
+        if name not in CHANNELS:
+            problems.append(Problem("channel_caps", f"{name} is no channel; expected {', '.join(CHANNELS)}"))
+        if not 1 <= cap.messages <= MOST_CAP_MESSAGES:
+            problems.append(Problem(f"cap_{name}_messages", f"expected from 1 to {MOST_CAP_MESSAGES} messages"))
+        if not 1 <= cap.days <= MOST_CAP_DAYS:
+            problems.append(Problem(f"cap_{name}_days", f"expected from 1 to {MOST_CAP_DAYS} days"))
+    if problems:
+        raise InvalidError("The workspace's settings cannot be saved.", problems=problems)
 
 
 async def _move_mail_address(tx: Tx, mail_from: str) -> None:

@@ -7,7 +7,7 @@ the order in which they are asked; the first that objects decides.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.localtime import QuietHours, get_zone, guess_zone, next_allowed, to_local
@@ -26,6 +26,7 @@ Reason = Literal[
     "quiet_hours",
     "quiet_hours_endless",
     "frequency_cap",
+    "channel_cap",
 ]
 
 # Consent, quiet hours and the cap are about advertising. Whoever asked for something waits for its confirmation,
@@ -53,11 +54,26 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class FrequencyCap:
-    """At most `messages` to one contact within `window`, over all flows; what to do with one more."""
+    """At most `messages` to one contact within `window`, over all flows; what to do with one more.
+
+    It counts what went over `channel`, or over all of them where that is None.
+    """
 
     messages: int
     window: timedelta
     when_full: Literal["defer", "drop"] = "defer"
+    channel: str | None = None
+
+    def counts(self, channel: str) -> bool:
+        """Whether what goes over this channel counts."""
+        return self.channel is None or self.channel == channel
+
+
+class Sent(NamedTuple):
+    """When a capped message went, and over which channel."""
+
+    at: datetime
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +83,8 @@ class GateFacts:
     `suppressions` holds those of all the contact's addresses, not only of the one written to. `written_at` is when
     the contact last wrote to us, and `is_let_through` says that a colleague sends this reply anyway. `consent` is
     the newest answer for this channel and purpose, None where they were never asked. `contact_zone` is one
-    they or a colleague named; without it, phone and country are asked, then the workspace. `sent_at` are the
-    capped messages that went to this contact, at least those within the window.
+    they or a colleague named; without it, phone and country are asked, then the workspace. `caps` are those that
+    the message counts for, and `sent` the capped messages that went to this contact, at least those within the windows.
     """
 
     now: datetime
@@ -87,8 +103,8 @@ class GateFacts:
     contact_zone: str | None = None
     phone_e164: str | None = None
     country: str | None = None
-    cap: FrequencyCap | None = None
-    sent_at: Sequence[datetime] = ()
+    caps: Sequence[FrequencyCap] = ()
+    sent: Sequence[Sent] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,25 +201,35 @@ def _wait_for_quiet_hours(facts: GateFacts) -> Verdict | None:
     try:
         if next_allowed(facts.now, zone.zone, *facts.quiet) == facts.now:
             return None
-        until = next_allowed(_when_cap_is_free(facts), zone.zone, *facts.quiet)
+        until = next_allowed(_when_caps_are_free(facts), zone.zone, *facts.quiet)
     except InvalidError as error:
         return Verdict("hold", "quiet_hours_endless", error.message)
     return _defer(facts, "quiet_hours", until, zone, "It is quiet hours for the contact")
 
 
 def _wait_for_cap(facts: GateFacts) -> Verdict | None:
-    free = _when_cap_is_free(facts)
-    if facts.cap is None or free <= facts.now:
+    full = _find_full_cap(facts)
+    if full is None:
         return None
-    why = f"The contact had {facts.cap.messages} messages within {_show_window(facts.cap.window)}"
-    if facts.cap.when_full == "drop":
-        return Verdict("drop", "frequency_cap", f"{why}, which is the most this workspace sends.")
+    by = f" by {full.channel}" if full.channel else ""
+    why = f"The contact had {full.messages} messages{by} within {_show_window(full.window)}"
+    reason: Reason = "channel_cap" if full.channel else "frequency_cap"
+    if full.when_full == "drop":
+        return Verdict("drop", reason, f"{why}, which is the most this workspace sends.")
     zone = choose_zone(facts)
+    free = _when_caps_are_free(facts)
     try:
         until = next_allowed(free, zone.zone, *facts.quiet) if _keeps_quiet_hours(facts) else free
     except InvalidError as error:
         return Verdict("hold", "quiet_hours_endless", error.message)
-    return _defer(facts, "frequency_cap", until, zone, why)
+    return _defer(facts, reason, until, zone, why)
+
+
+def _find_full_cap(facts: GateFacts) -> FrequencyCap | None:
+    """Of the caps that are full the one that counts: one that drops, else the one that is full for the longest time."""
+    free = [(cap, _when_cap_is_free(cap, facts)) for cap in facts.caps]
+    full = [(cap, at) for cap, at in free if at > facts.now]
+    return max(full, key=lambda one: (one[0].when_full == "drop", one[1]))[0] if full else None
 
 
 _RULES: tuple[Callable[[GateFacts], Verdict | None], ...] = (
@@ -235,12 +261,15 @@ def _keeps_quiet_hours(facts: GateFacts) -> bool:
     return bool(facts.quiet) and not facts.is_urgent and facts.purpose == _ADVERTISING
 
 
-def _when_cap_is_free(facts: GateFacts) -> datetime:
+def _when_caps_are_free(facts: GateFacts) -> datetime:
+    return max((_when_cap_is_free(cap, facts) for cap in facts.caps), default=facts.now)
+
+
+def _when_cap_is_free(cap: FrequencyCap, facts: GateFacts) -> datetime:
     """When one more message fits under the cap: now, or as soon as enough old ones leave the window."""
-    if facts.cap is None or facts.is_urgent or facts.purpose != _ADVERTISING:
+    if facts.is_urgent or facts.purpose != _ADVERTISING:
         return facts.now
-    cap = facts.cap
-    recent = sorted(at for at in facts.sent_at if at + cap.window > facts.now)
+    recent = sorted(sent.at for sent in facts.sent if cap.counts(sent.channel) and sent.at + cap.window > facts.now)
     if len(recent) < cap.messages:
         return facts.now
     if cap.when_full == "drop" or cap.messages <= 0:
@@ -262,4 +291,6 @@ def _show(instant: datetime, zone: str) -> str:
 
 def _show_window(window: timedelta) -> str:
     days, rest = divmod(window, timedelta(days=1))
-    return f"{days} days" if days and not rest else str(window)
+    if not days or rest:
+        return str(window)
+    return "a day" if days == 1 else f"{days} days"

@@ -10,7 +10,7 @@ from uuid import UUID
 from switchboard.accounts.models import Workspace
 from switchboard.accounts.service import get_workspace
 from switchboard.delivery import repository, repository_suppressions
-from switchboard.delivery.gate import FrequencyCap, GateFacts, Suppression
+from switchboard.delivery.gate import FrequencyCap, GateFacts, Sent, Suppression
 from switchboard.delivery.models import Message
 from switchboard.kernel.db import Tx
 from switchboard.kernel.localtime import QuietHours
@@ -20,7 +20,7 @@ from switchboard.people.models import Contact
 
 @dataclass(slots=True)
 class GateReader:
-    """The facts of a batch. `sent_at` grows with each message of the batch that is let through."""
+    """The facts of a batch. `sent` grows with each message of the batch that is let through."""
 
     now: datetime
     workspace: Workspace
@@ -29,11 +29,12 @@ class GateReader:
     suppressions: Mapping[UUID, Sequence[Suppression]]
     by_address: Mapping[str, Suppression]
     written_at: Mapping[UUID, datetime] = field(default_factory=dict)
-    sent_at: dict[UUID, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    sent: dict[UUID, list[Sent]] = field(default_factory=lambda: defaultdict(list))
+    _caps: dict[str, Sequence[FrequencyCap]] = field(default_factory=dict)
 
     @classmethod
     async def read(cls, tx: Tx, messages: Sequence[Message]) -> Self:
-        """Read all but the frequency cap."""
+        """Read all but the frequency caps."""
         contact_ids = {message.contact_id for message in messages if message.contact_id is not None}
         consents: dict[tuple[UUID, str], bool | None] = {}
         for channel in {message.channel for message in messages if message.contact_id is not None}:
@@ -53,8 +54,9 @@ class GateReader:
     async def read_cap_times(self, tx: Tx, contact_ids: Collection[UUID]) -> None:
         """Read when these contacts were sent marketing; the caller keeps others from letting more through."""
         if contact_ids:
-            for contact_id, at in await repository.find_cap_times(tx, contact_ids, self._cap_window):
-                self.sent_at[contact_id].append(at)
+            window = max(cap.window for cap in self.workspace_caps)
+            for contact_id, at, channel in await repository.find_cap_times(tx, contact_ids, window):
+                self.sent[contact_id].append(Sent(at, channel))
 
     async def _read_last_written(self, tx: Tx, messages: Sequence[Message]) -> None:
         """Read when those wrote who are answered although they opted out: mostly nobody."""
@@ -74,7 +76,7 @@ class GateReader:
     def note_sent(self, message: Message) -> None:
         """Count a message that was let through, for the next one of the batch to the same contact."""
         if message.contact_id is not None and message.purpose == "marketing":
-            self.sent_at[message.contact_id].append(self.now)
+            self.sent[message.contact_id].append(Sent(self.now, message.channel))
 
     def facts_of(self, message: Message) -> GateFacts:
         """Everything the gate looks at for one message."""
@@ -97,8 +99,8 @@ class GateReader:
             contact_zone=contact.time_zone if contact else None,
             phone_e164=(contact.phone or None) if contact else None,
             country=contact.country if contact else None,
-            cap=self._cap if contact and message.purpose == "marketing" else None,
-            sent_at=self.sent_at.get(contact_id, ()) if contact_id else (),
+            caps=self._caps_on(message.channel) if contact and message.purpose == "marketing" else (),
+            sent=self.sent.get(contact_id, ()) if contact_id else (),
         )
 
     def _consent_to(self, message: Message) -> bool | None:
@@ -115,12 +117,18 @@ class GateReader:
         return (QuietHours(self.workspace.quiet_start, self.workspace.quiet_end),)
 
     @property
-    def _cap(self) -> FrequencyCap:
-        return FrequencyCap(self.workspace.cap_messages, self._cap_window)
+    def workspace_caps(self) -> Sequence[FrequencyCap]:
+        """The cap over all channels, and those of single ones."""
+        own = self.workspace.channel_caps
+        return (
+            FrequencyCap(self.workspace.cap_messages, timedelta(days=self.workspace.cap_days)),
+            *(FrequencyCap(cap.messages, timedelta(days=cap.days), channel=name) for name, cap in own.items()),
+        )
 
-    @property
-    def _cap_window(self) -> timedelta:
-        return timedelta(days=self.workspace.cap_days)
+    def _caps_on(self, channel: str) -> Sequence[FrequencyCap]:
+        if channel not in self._caps:
+            self._caps[channel] = tuple(cap for cap in self.workspace_caps if cap.counts(channel))
+        return self._caps[channel]
 
     def _suppressions_of(self, message: Message) -> Sequence[Suppression]:
         # A colleague who is paged is no recipient of advertising: their own address is not asked about.

@@ -303,18 +303,18 @@ async def find_last_token(tx: Tx, message_id: UUID) -> int:
     return token
 
 
-async def find_cap_times(tx: Tx, contact_ids: Collection[UUID], window: timedelta) -> list[tuple[UUID, datetime]]:
-    """When each contact was sent marketing within `window`; what is just going out counts as sent now."""
+async def find_cap_times(tx: Tx, contact_ids: Collection[UUID], window: timedelta) -> list[tuple[UUID, datetime, str]]:
+    """When each contact was sent marketing within `window`, over which channel; what is going out was sent now."""
     # By the partial indexes message_sent_to and message_under_way.
     return [
-        (contact_id, at)
-        for contact_id, at in await tx.fetch_tuples(
+        (contact_id, at, channel)
+        for contact_id, at, channel in await tx.fetch_tuples(
             """
-            SELECT contact_id, sent_at FROM app.message
+            SELECT contact_id, sent_at, channel FROM app.message
             WHERE workspace_id = %(workspace)s AND contact_id = ANY(%(contacts)s) AND direction = 'out'
               AND sent_at IS NOT NULL AND purpose = 'marketing' AND sent_at > app.now() - %(window)s
             UNION ALL
-            SELECT contact_id, app.now() FROM app.message
+            SELECT contact_id, app.now(), channel FROM app.message
             WHERE workspace_id = %(workspace)s AND contact_id = ANY(%(contacts)s) AND direction = 'out'
               AND state = 'sending' AND purpose = 'marketing'
             """,

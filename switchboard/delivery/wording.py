@@ -38,6 +38,7 @@ REASON_WORDS: Mapping[str, str] = {
     "quiet_hours": "quiet hours",
     "quiet_hours_endless": "quiet hours without an end",
     "frequency_cap": "enough messages for now",
+    "channel_cap": "enough messages over this channel for now",
     "automatic": "written by a machine",
     "no_address": "no address",
     "no_template": "template missing",

@@ -44,7 +44,6 @@ EVENTS = (
     "segment.left",
 )
 SUBJECTS = ("lead", "contact")
-CHANNELS = ("email",)
 RECIPIENTS = ("contact", "owner")
 PURPOSES = ("marketing", "transactional")
 LATE_RULES = ("skip", "send")

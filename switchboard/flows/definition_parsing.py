@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TypedDict
 
+from switchboard.accounts.models import CHANNELS
 from switchboard.flows.definition import (
-    CHANNELS,
     EVENTS,
     LATE_RULES,
     PURPOSES,

@@ -1298,7 +1298,8 @@ CREATE TABLE app.workspace (
     cap_days integer DEFAULT 7 NOT NULL,
     is_consent_required boolean DEFAULT false NOT NULL,
     supervisor_id uuid,
-    created_at timestamp with time zone DEFAULT app.now() NOT NULL
+    created_at timestamp with time zone DEFAULT app.now() NOT NULL,
+    channel_caps jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 ALTER TABLE app.workspace ADD CONSTRAINT workspace_pkey PRIMARY KEY (id);
 ALTER TABLE app.workspace ENABLE ROW LEVEL SECURITY;

@@ -1,10 +1,14 @@
 """Settings, as a member's browser sees and changes them."""
 
+from dataclasses import replace
+
+import pytest
 from starlette.applications import Starlette
 
 from switchboard.accounts import service
-from switchboard.accounts.models import Caller
+from switchboard.accounts.models import Caller, ChannelCap
 from switchboard.kernel.db import Database, recorded_queries
+from switchboard.kernel.errors import InvalidError
 from tests.conftest import PASSWORD
 from tests.pages import anonymous, signed_in
 
@@ -18,6 +22,8 @@ WORKSPACE = {
     "quiet_end": "07:30",
     "cap_messages": "2",
     "cap_days": "14",
+    "cap_email_messages": "1",
+    "cap_email_days": "2",
     "supervisor_id": "",
 }
 
@@ -34,6 +40,38 @@ async def test_an_owner_changes_every_setting(app: Starlette, database: Database
         stored = await service.get_workspace(tx)
     assert (stored.time_zone, stored.default_region, stored.cap_days) == ("Asia/Tokyo", "JP", 14)
     assert (stored.supervisor_id, stored.is_consent_required) == (owner.user_id, True)
+    assert stored.channel_caps == {"email": ChannelCap(1, 2)}
+
+
+async def test_a_channels_own_cap_is_left_out_whole_or_given_whole(
+    app: Starlette, database: Database, owner: Caller
+) -> None:
+    async with signed_in(app, database, owner) as browser:
+        assert (await browser.post("/settings", WORKSPACE)).status_code == 303
+        assert 'name="cap_email_messages" type="number" value="1"' in (await browser.get("/settings")).text
+        halved = await browser.post("/settings", {**WORKSPACE, "cap_email_days": ""})
+        beyond = await browser.post("/settings", {**WORKSPACE, "cap_email_messages": "101"})
+        async with database.transaction(owner.workspace_id) as tx:
+            assert (await service.get_workspace(tx)).channel_caps == {"email": ChannelCap(1, 2)}
+        none = {**WORKSPACE, "cap_email_messages": "", "cap_email_days": ""}
+        assert (await browser.post("/settings", none)).status_code == 303
+    assert (halved.status_code, beyond.status_code) == (422, 422)
+    assert "expected a whole number from 1 to 100" in beyond.text
+    async with database.transaction(owner.workspace_id) as tx:
+        assert (await service.get_workspace(tx)).channel_caps == {}
+
+
+async def test_a_cap_of_an_unknown_channel_or_beyond_bounds_is_refused(database: Database, owner: Caller) -> None:
+    async with database.transaction(owner.workspace_id) as tx:
+        caps = {"pigeon": ChannelCap(1, 1), "email": ChannelCap(0, 366)}
+        with pytest.raises(InvalidError) as refused:
+            await service.update_workspace(tx, owner, replace(await service.get_workspace(tx), channel_caps=caps))
+        assert refused.value.by_field() == {
+            "channel_caps": "pigeon is no channel; expected email",
+            "cap_email_messages": "expected from 1 to 100 messages",
+            "cap_email_days": "expected from 1 to 365 days",
+        }
+        assert (await service.get_workspace(tx)).channel_caps == {}
 
 
 async def test_mail_to_a_new_sender_comes_in_and_another_workspaces_is_refused(

@@ -15,6 +15,7 @@ from switchboard.delivery.gate import (
     GateFacts,
     Purpose,
     Reason,
+    Sent,
     Suppression,
     Verdict,
     choose_zone,
@@ -36,8 +37,14 @@ GOOD = GateFacts(
     consent=True,
     is_consent_required=True,
     quiet=(NIGHT,),
-    cap=FrequencyCap(2, timedelta(days=7)),
+    caps=(FrequencyCap(2, timedelta(days=7)), FrequencyCap(1, timedelta(days=1), channel="email")),
 )
+
+
+def sent(*days_ago: float, channel: str = "email") -> tuple[Sent, ...]:
+    return tuple(Sent(NOON - timedelta(days=days), channel) for days in days_ago)
+
+
 BLOCKERS: dict[str, dict[str, object]] = {
     "suppressed": {"suppressions": (Suppression("+4930123456", "complained"),)},
     "unsubscribed": {"suppressions": (Suppression("+4930123456", "unsubscribed"),)},
@@ -46,9 +53,10 @@ BLOCKERS: dict[str, dict[str, object]] = {
     "consent_missing": {"consent": None},
     "too_late": {"not_after": NOON - timedelta(seconds=1)},
     "quiet_hours": {"quiet": (QuietHours(time(12), time(14)),)},
-    "frequency_cap": {"sent_at": (NOON - timedelta(days=1), NOON - timedelta(days=2))},
+    "frequency_cap": {"sent": sent(1, 2, channel="sms")},
+    "channel_cap": {"sent": sent(0.5)},
 }
-# Which rules speak for which messages; an urgent one skips the last two.
+# Which rules speak for which messages; an urgent one skips the last three.
 HEEDED: dict[Purpose, tuple[str, ...]] = {
     "marketing": tuple(BLOCKERS),
     "transactional": ("suppressed", "unsubscribed", "opted_out", "too_late"),
@@ -56,20 +64,25 @@ HEEDED: dict[Purpose, tuple[str, ...]] = {
     "page": ("suppressed", "unsubscribed", "opted_out", "too_late"),
 }
 ACTIONS: dict[str, Action] = dict.fromkeys(BLOCKERS, "drop")
-ACTIONS |= {"quiet_hours": "defer", "frequency_cap": "defer"}
+PASSED_BY_URGENT = ("quiet_hours", "frequency_cap", "channel_cap")
+ACTIONS |= dict.fromkeys(PASSED_BY_URGENT, "defer")
 
 
 def make_facts(purpose: Purpose, is_urgent: bool, blockers: tuple[str, ...]) -> GateFacts:
     changes: dict[str, object] = {"purpose": purpose, "is_urgent": is_urgent}
     # The first of two that set the same fact wins, as it would in the order of the rules.
     for name in reversed(blockers):
+        # What was sent under the one cap and under the other adds up.
+        before = changes.get("sent", ())
         changes |= BLOCKERS[name]
+        if "sent" in BLOCKERS[name]:
+            changes["sent"] = (*before, *BLOCKERS[name]["sent"])  # type: ignore[misc]
     return replace(GOOD, **changes)  # type: ignore[arg-type]
 
 
 def expected(purpose: Purpose, is_urgent: bool, blockers: tuple[str, ...]) -> tuple[Action, str]:
     for name in HEEDED[purpose]:
-        if name in blockers and not (is_urgent and name in ("quiet_hours", "frequency_cap")):
+        if name in blockers and not (is_urgent and name in PASSED_BY_URGENT):
             held = purpose == "reply" and name in ("suppressed", "unsubscribed", "opted_out")
             return ("hold" if held else ACTIONS[name]), name
     return "send", "allowed"
@@ -86,7 +99,7 @@ CASES = [
 
 
 def test_every_combination_of_rules() -> None:
-    assert len(CASES) == 4 * 2 * 192
+    assert len(CASES) == 4 * 2 * 384
     for purpose, is_urgent, blockers in CASES:
         verdict = decide(make_facts(purpose, is_urgent, blockers))
         assert (verdict.action, verdict.reason) == expected(purpose, is_urgent, blockers), (purpose, blockers)
@@ -136,8 +149,13 @@ def decide_with(**changes: object) -> Verdict:
             "contact's own) would be too late.",
         ),
         (
-            {"sent_at": (NOON, NOON - timedelta(days=1)), "cap": FrequencyCap(2, timedelta(days=7), "drop")},
+            {"sent": sent(0, 1), "caps": (FrequencyCap(2, timedelta(days=7), "drop"),)},
             "The contact had 2 messages within 7 days, which is the most this workspace sends.",
+        ),
+        (
+            {"sent": sent(0.5)},
+            "The contact had 1 messages by email within a day; it goes out at 08:00 on Saturday, 21 November 2026 "
+            "(Europe/Berlin, the contact's own).",
         ),
     ],
 )
@@ -205,16 +223,45 @@ def test_quiet_hours_without_end_hold_the_message() -> None:
 
 
 def test_the_cap_frees_when_the_oldest_of_the_counted_leaves() -> None:
-    sent = tuple(NOON - timedelta(days=days) for days in (1, 3, 5, 8))
-    verdict = decide_with(sent_at=sent, cap=FrequencyCap(3, timedelta(days=7)))
+    before = sent(1, 3, 5, 8)
+    verdict = decide_with(sent=before, caps=(FrequencyCap(3, timedelta(days=7)),))
     assert (verdict.reason, verdict.until) == ("frequency_cap", NOON + timedelta(days=2))
-    assert decide_with(sent_at=sent, cap=FrequencyCap(4, timedelta(days=7))).action == "send"
+    assert decide_with(sent=before, caps=(FrequencyCap(4, timedelta(days=7)),)).action == "send"
 
 
 def test_a_cap_that_frees_at_night_waits_for_the_morning() -> None:
-    sent = (datetime(2026, 11, 19, 23, 0, tzinfo=UTC),)
-    verdict = decide_with(sent_at=sent, cap=FrequencyCap(1, timedelta(days=1)))
+    before = (Sent(datetime(2026, 11, 19, 23, 0, tzinfo=UTC), "email"),)
+    verdict = decide_with(sent=before, caps=(FrequencyCap(1, timedelta(days=1)),))
     assert (verdict.reason, verdict.until) == ("frequency_cap", datetime(2026, 11, 21, 7, 0, tzinfo=UTC))
+
+
+EMAIL_A_DAY = FrequencyCap(1, timedelta(days=1), channel="email")
+TWO_A_WEEK = FrequencyCap(2, timedelta(days=7))
+
+
+@pytest.mark.parametrize(
+    ("before", "reason", "days"),
+    [
+        (sent(0.5, channel="sms"), "allowed", None),
+        (sent(0.5), "channel_cap", 0.5),
+        (sent(0.5, channel="sms") + sent(6.75), "frequency_cap", 0.25),
+        # Both are full: the one that is full for longer is named, and the message waits for both.
+        (sent(0.5, 6.75), "channel_cap", 0.5),
+        (sent(0.25, 2), "frequency_cap", 5),
+    ],
+)
+def test_a_channel_has_a_cap_of_its_own_besides_the_one_over_all(
+    before: tuple[Sent, ...], reason: str, days: float | None
+) -> None:
+    verdict = decide_with(quiet=(), sent=before, caps=(TWO_A_WEEK, EMAIL_A_DAY))
+    assert verdict.reason == reason
+    assert verdict.until == (None if days is None else NOON + timedelta(days=days))
+
+
+def test_a_cap_that_drops_speaks_before_one_that_puts_off() -> None:
+    dropping = replace(EMAIL_A_DAY, when_full="drop")
+    verdict = decide_with(sent=sent(0.5, 0.75), caps=(TWO_A_WEEK, dropping))
+    assert (verdict.action, verdict.reason) == ("drop", "channel_cap")
 
 
 def test_a_message_is_in_time_at_its_very_limit() -> None:
@@ -244,14 +291,17 @@ FACTS = st.builds(
     contact_zone=st.sampled_from([None, "Europe/Berlin", "America/New_York", "nowhere"]),
     phone_e164=st.sampled_from([None, "+4930123456", "rubbish"]),
     country=st.sampled_from([None, "BR", "??"]),
-    cap=st.none()
-    | st.builds(
-        FrequencyCap,
-        st.integers(0, 3),
-        st.timedeltas(timedelta(minutes=1), timedelta(days=30)),
-        st.sampled_from(["defer", "drop"]),
+    caps=st.lists(
+        st.builds(
+            FrequencyCap,
+            st.integers(0, 3),
+            st.timedeltas(timedelta(minutes=1), timedelta(days=30)),
+            st.sampled_from(["defer", "drop"]),
+            st.sampled_from([None, "email", "sms"]),
+        ),
+        max_size=3,
     ),
-    sent_at=st.lists(INSTANTS, max_size=5),
+    sent=st.lists(st.builds(Sent, INSTANTS, st.sampled_from(["email", "sms"])), max_size=5),
 )
 
 
@@ -283,5 +333,5 @@ def test_a_deferred_message_may_go_at_its_instant(facts: GateFacts) -> None:
     assert verdict.until > facts.now
     assert not is_quiet(verdict.until, choose_zone(facts).zone, *facts.quiet)
     later = decide(replace(facts, now=verdict.until))
-    dropped_by_cap = facts.cap is not None and facts.cap.when_full == "drop"
-    assert later.action == "send" or dropped_by_cap or (facts.cap is not None and facts.cap.messages == 0)
+    is_hopeless = any(cap.when_full == "drop" or cap.messages == 0 for cap in facts.caps)
+    assert later.action == "send" or is_hopeless

@@ -1,0 +1,1 @@
+ALTER TABLE app.workspace DROP COLUMN channel_caps;
