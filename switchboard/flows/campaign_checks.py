@@ -1,6 +1,7 @@
 """Whether a campaign makes sense: what is wrong with a form, and what stands against starting."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from typing import get_args
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from switchboard.flows.campaign_models import (
 )
 from switchboard.flows.campaign_terms import has_rest
 from switchboard.flows.models import StoredFlow
+from switchboard.kernel.characters import is_storable
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError, Problem
 
@@ -24,6 +26,9 @@ LONGEST_NAME = 60
 LONGEST_TITLE = 120
 MOST_VARIANTS = 9
 FASTEST = 1_000_000
+# Any other year is a slip of the pen, and the first and the last of all have days that begin in no zone's calendar.
+YEARS = range(2000, 3000)
+LONGEST_TEST = timedelta(days=90)
 NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 # Of a segment or an import: some of its people are not known yet.
@@ -78,8 +83,8 @@ async def _check_audience(tx: Tx, campaign: Campaign) -> list[Problem]:
 def _check_names(form: CampaignForm) -> Iterator[Problem]:
     if not form.name or len(form.name) > LONGEST_NAME or not set(form.name) <= NAME_LETTERS:
         yield Problem("name", f"up to {LONGEST_NAME} small letters, digits, - and _, such as spring_sale")
-    if len(form.title) > LONGEST_TITLE:
-        yield Problem("title", f"at most {LONGEST_TITLE} characters")
+    if len(form.title) > LONGEST_TITLE or not is_storable(form.title):
+        yield Problem("title", f"at most {LONGEST_TITLE} characters that can be read")
 
 
 def _check_choices(form: CampaignForm) -> Iterator[Problem]:
@@ -99,6 +104,10 @@ def _check_start(form: CampaignForm) -> Iterator[Problem]:
         yield Problem("start_at", "Say when the campaign starts.")
     if form.start_kind == "local_hour" and (form.local_date is None or form.local_hour is None):
         yield Problem("local_hour", "Name the day and the hour at which everybody gets it, by their own clock.")
+    moments: dict[str, date | None] = {"start_at": form.start_at, "local_date": form.local_date}
+    for field, moment in moments.items():
+        if moment is not None and moment.year not in YEARS:
+            yield Problem(field, f"a day of the years {YEARS.start} to {YEARS.stop - 1}")
 
 
 def _check_shares(form: CampaignForm) -> Iterator[Problem]:
@@ -113,6 +122,8 @@ def _check_shares(form: CampaignForm) -> Iterator[Problem]:
         yield Problem("winner_rule", "Shares of 100 leave no rest for a winner: make them smaller, or choose none.")
     if form.winner_rule in ("answered", "opt_outs") and form.winner_after is None:
         yield Problem("winner_after", "Say how long after the test the winner is chosen, such as 4h.")
+    if form.winner_after is not None and not timedelta(0) <= form.winner_after <= LONGEST_TEST:
+        yield Problem("winner_after", f"at most {LONGEST_TEST.days} days")
 
 
 def _check_flow(flow: StoredFlow | None) -> Iterator[Problem]:

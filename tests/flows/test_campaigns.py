@@ -1,7 +1,7 @@
 """Campaigns from draft to end: taking in the audience, who is left out, and what becomes of each recipient."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -302,6 +302,14 @@ async def test_what_stands_against_a_scheduled_start_makes_a_draft_of_it_and_is_
         ({"shares": [20], "winner_rule": "answered"}, "winner_after"),
         ({"shares": [120]}, "variants"),
         ({"pause_at_percent": 0}, "pause_at_percent"),
+        ({"title": "Spring\0"}, "title"),
+        ({"throttle_per_minute": -1}, "throttle_per_minute"),
+        ({"throttle_per_minute": 10**9}, "throttle_per_minute"),
+        ({"shares": [20], "winner_rule": "answered", "winner_after": timedelta.max}, "winner_after"),
+        ({"shares": [20], "winner_rule": "answered", "winner_after": timedelta(hours=-1)}, "winner_after"),
+        ({"start_kind": "local_hour", "local_date": date.max, "local_hour": time(9)}, "local_date"),
+        ({"start_kind": "local_hour", "local_date": date.min, "local_hour": time(9)}, "local_date"),
+        ({"start_kind": "at", "start_at": datetime.max.replace(tzinfo=UTC)}, "start_at"),
     ],
 )
 async def test_a_form_says_what_is_wrong_and_nothing_is_kept(
