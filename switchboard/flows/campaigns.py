@@ -126,7 +126,7 @@ async def pause_campaign(tx: Tx, caller: Caller, campaign_id: UUID, reason: str 
 
 
 async def resume_campaign(tx: Tx, caller: Caller, campaign_id: UUID) -> Campaign:
-    """Let a paused campaign go on where it stood. With a throttle, those who wait are spread anew from now.
+    """Let a paused campaign go on where it stood. With a throttle or a new one, those who wait are spread from now.
 
     Raises CampaignNotFoundError, CampaignStateError.
     """
@@ -135,7 +135,7 @@ async def resume_campaign(tx: Tx, caller: Caller, campaign_id: UUID) -> Campaign
     campaign = await _lock(tx, caller, campaign_id)
     _require_state(campaign, "resumed", "paused")
     state: CampaignState = "running" if campaign.is_taken_in else "starting"
-    if campaign.throttle_per_minute is None:
+    if campaign.throttle_per_minute is None and campaign.sweep != "spread":
         await repository_campaigns.set_resumed(tx, campaign_id, state, "resume", is_held=False)
     else:
         # Nobody goes before all have their new turn: two paces at once would be faster than either.
@@ -308,9 +308,10 @@ async def _add(
 async def _change_pace(tx: Tx, before: Campaign, form: CampaignForm) -> None:
     throttle = form.throttle_per_minute
     await repository_campaigns.set_pace(tx, before.id, title=form.title, throttle=throttle, priority=form.priority)
-    if throttle != before.throttle_per_minute and before.state != "paused":
-        # A walk that was letting parked runs go on is begun again after this one.
-        await repository_campaigns.begin_sweep(tx, before.id, "spread", is_held=before.sweep is not None)
+    if throttle != before.throttle_per_minute:
+        # A walk that was letting parked runs go on is begun again after this one; nobody walks while it is paused.
+        is_held = before.sweep is not None or before.state == "paused"
+        await repository_campaigns.begin_sweep(tx, before.id, "spread", is_held=is_held)
 
 
 async def _lock(tx: Tx, caller: Caller, campaign_id: UUID) -> Campaign:

@@ -5,6 +5,8 @@ from datetime import timedelta
 from itertools import pairwise
 from uuid import UUID
 
+import pytest
+
 from switchboard.accounts.models import Caller
 from switchboard.flows import campaigns
 from switchboard.flows.campaign_models import Campaign, CampaignForm
@@ -195,6 +197,32 @@ async def test_a_new_throttle_spreads_those_who_wait_anew(
         dues = await tx.fetch_tuples("SELECT due_at FROM app.run ORDER BY contact_id")
     assert dues[-1][0] - dues[0][0] == (len(dues) - 1) * timedelta(seconds=1)
     await move_clock(urls, "1 minute")
+    await sent_once(database, owner, campaign, 20)
+
+
+async def without_throttle(database: Database, owner: Caller, campaign: Campaign) -> None:
+    form = CampaignForm(name="spring", variants=[(campaign.flow_id, 100)], audience_kind="everybody")
+    async with database.transaction(owner.workspace_id) as tx:
+        await campaigns.update_campaign(tx, owner, campaign.id, form)
+
+
+@pytest.mark.parametrize("is_paused_first", [True, False])
+async def test_a_throttle_that_is_taken_away_round_a_pause_is_gone_after_it(
+    database: Database, workspace_id: UUID, owner: Caller, is_paused_first: bool
+) -> None:
+    campaign = await begin(database, owner, 20, throttle_per_minute=1)
+    await run_campaign(database)
+    if is_paused_first:
+        await pause(database, owner, campaign)
+        await without_throttle(database, owner, campaign)
+    else:
+        await without_throttle(database, owner, campaign)
+        await pause(database, owner, campaign)
+    await run_campaign(database)
+    await send_all(outbox(database))
+    async with database.transaction(workspace_id) as tx:
+        assert await check_ledger(tx, campaign.id) == {"queued": 1, "waiting": 19}
+    await resume(database, owner, campaign)
     await sent_once(database, owner, campaign, 20)
 
 
