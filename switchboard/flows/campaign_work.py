@@ -117,9 +117,10 @@ async def _look(tx: Tx, campaign: Campaign) -> timedelta | None:
         if due > now:
             return min(due - now, LOOK)
         number = await find_winner(tx, campaign)
-        if number is None:
+        if number is None and await _is_under_way(tx, campaign.id):
             return LOOK
-        await campaigns.set_winner(tx, system_caller(tx.workspace_id), campaign, number)
+        # A test that reached nobody, and will not, says nothing: the first variant goes to the rest.
+        await campaigns.set_winner(tx, system_caller(tx.workspace_id), campaign, number or variants[0].number)
         return timedelta(0)
     if await _is_under_way(tx, campaign.id):
         return LOOK

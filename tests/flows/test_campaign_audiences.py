@@ -176,6 +176,34 @@ async def test_the_rest_gets_the_winner_when_its_time_has_come(
         assert (await campaigns.get_campaign(tx, owner, campaign.id)).state == "finished"
 
 
+async def test_a_test_that_nobody_is_in_keeps_the_rest_from_nothing(
+    database: Database, workspace_id: UUID, owner: Caller, urls: Urls
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        (ada,) = await add_people(tx, 1)
+        campaign = await add_campaign(
+            tx,
+            owner,
+            [LETTER, OTHER_LETTER],
+            shares=[1, 1],
+            winner_rule="answered",
+            winner_after=timedelta(hours=4),
+        )
+        # Whether or not their hundredth is tested, they may not be written to.
+        await tx.execute("UPDATE app.contact SET opted_out_at = app.now() WHERE id = %s", (ada,))
+        await campaigns.start_campaign(tx, owner, campaign.id)
+    await run_campaign(database)
+    async with database.transaction(workspace_id) as tx:
+        newcomers = await add_people(tx, 20, first=2)
+    await move_clock(urls, "5 hours")
+    await run_campaign(database)
+    await send_all(outbox(database))
+    async with database.transaction(workspace_id) as tx:
+        assert (await campaigns.get_campaign(tx, owner, campaign.id)).winner == 1
+        assert set(newcomers) <= set(await of_variant(tx, campaign, 1))
+        assert await check_ledger(tx, campaign.id) == {"excluded": 1, "sent": 20}
+
+
 async def test_a_winner_by_hand_is_chosen_once(
     database: Database, workspace_id: UUID, owner: Caller, urls: Urls
 ) -> None:
