@@ -15,6 +15,9 @@ _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PATTERN = re.compile(
     r"(?:[\w\s@,:;/#&%~'\"!=<>.^$*+?|()-]|\\[.\\^$*+?|()\[\]{}/-]|\[\^?[\w\s@.,:;/#&%~'\"!=<>+-]+\])*"
 )
+# A sign with its backslash, or a choice of letters; and a count of the kind that Python alone knows.
+_TAKEN_AS_ONE = re.compile(r"\\.|\[[^]]*\]")
+_POSSESSIVE = re.compile(r"[*+?]\+")
 
 
 class LiteralError(ValueError):
@@ -79,7 +82,8 @@ def read_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None or "T" not in text:
+    # The first and the last year have moments that in UTC are in none.
+    if moment is None or moment.tzinfo is None or "T" not in text or moment.year not in range(2, 9999):
         raise LiteralError("A moment is written like timestamp('2026-01-31T09:00:00Z').")
     return moment.astimezone(UTC)
 
@@ -87,7 +91,7 @@ def read_moment(text: str) -> datetime:
 def check_pattern(text: str) -> None:
     """Raise LiteralError unless the pattern is one that means the same everywhere and is cheap to try."""
     advice = "Patterns know letters, . * + ? | ( ) [ ] ^ and $, and a backslash before a sign that stands for itself."
-    if "(?" in text or not _PATTERN.fullmatch(text):
+    if "(?" in text or not _PATTERN.fullmatch(text) or _POSSESSIVE.search(_TAKEN_AS_ONE.sub("x", text)):
         raise LiteralError(advice)
     try:
         re.compile(text)

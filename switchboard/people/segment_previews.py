@@ -16,16 +16,23 @@ SAMPLE = 8
 SAMPLED = 5_000
 
 
-async def preview(tx: Tx, caller: Caller, condition: str, vocabulary: Vocabulary = OWN_WORDS) -> Preview:
+async def preview(
+    tx: Tx,
+    caller: Caller,
+    condition: str,
+    vocabulary: Vocabulary = OWN_WORDS,
+    *,
+    milliseconds: int = MOST_MILLISECONDS,
+) -> Preview:
     """How many contacts meet a condition, and some of the newest of them; raises InvalidError.
 
-    They are counted for a second at most; then the planner's estimate must do, and `is_exact` is False.
+    They are counted for `milliseconds` at most; then the share among the newest must do, and `is_exact` is False.
     """
     caller.require("viewer")
     predicate = write_predicate(check_condition(condition, vocabulary).tree)
-    counted = await repository.find_count(tx, predicate, MOST_MILLISECONDS)
+    counted = await repository.find_count(tx, predicate, milliseconds)
     ids = await repository.list_sample(tx, predicate, SAMPLED, SAMPLE)
     contacts = await load_contacts(tx, ids)
     sample = [ContactSummary.of(contacts[contact_id]) for contact_id in ids if contact_id in contacts]
-    count = await repository.estimate(tx, predicate) if counted is None else counted
+    count = await repository.estimate(tx, predicate, SAMPLED) if counted is None else counted
     return Preview(max(count, len(sample)), counted is not None, sample)
