@@ -13,6 +13,10 @@ LONGEST_PHONE_TEXT = 60
 FEWEST_INTERNATIONAL_DIGITS = 8
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# All that is given out for machines that anybody may reach; beside it the library knows some ranges, and not others.
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+# For protocols and for clouds' own services.
+_ASSIGNED_TO_PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
 
 # Machines on a private network and test set-ups use these; whether mail reaches them is not for us to say.
 _ALLOWED_SPECIAL_DOMAINS = ("localhost", "local", "test")
@@ -164,4 +168,5 @@ def is_public_ip(text: str) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public_ip(str(inner))
-    return address.is_global and not address.is_multicast
+        return address.is_global and address in _GLOBAL_UNICAST
+    return address.is_global and not address.is_multicast and address not in _ASSIGNED_TO_PROTOCOLS

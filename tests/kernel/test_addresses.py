@@ -104,6 +104,11 @@ def test_ordinary_addresses_are_plain(text: str) -> None:
         ("64:ff9b::10.0.0.1", False),
         ("64:ff9b::8.8.8.8", True),
         ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("::10.0.0.1", False),
+        ("::7f00:1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("192.0.0.192", False),
         ("no address", False),
     ],
 )
