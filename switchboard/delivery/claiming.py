@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
 import structlog
 
 from switchboard.delivery import letters, pacing, repository, repository_holds, repository_outbox
@@ -25,6 +26,7 @@ from switchboard.delivery.queueing import drop_stopped, message_event
 from switchboard.delivery.repository_outbox import Due
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.queues import backoff
 
 LEASE = timedelta(seconds=60)
@@ -135,6 +137,9 @@ class Claimer:
         try:
             async with tx.savepoint():
                 return await self._decide(tx, due)
+        except (psycopg.OperationalError, UnavailableError):
+            # A deadlock or a lost connection says nothing of any row: all of them are claimed again.
+            raise
         except Exception as error:
             if len(due) > 1:
                 return [taken for row in due for taken in await self._decide_safely(tx, [row])]

@@ -11,6 +11,7 @@ from switchboard.delivery.channels.base import Channel, SendError
 from switchboard.delivery.completing import Outcome
 from switchboard.delivery.letters import Outgoing, write
 from switchboard.delivery.models import LANE_REPLY, Draft, Message
+from switchboard.kernel.characters import make_storable
 from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.errors import InvalidError, UnavailableError
 
@@ -125,7 +126,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 whatever a try raises is the outcome of that one message
             failure = _as_send_error(outgoing, error)
             return Outcome(outgoing, monotonic_seconds() - started, failure.message, written, failure)
-        return Outcome(outgoing, monotonic_seconds() - started, sent.response, written)
+        return Outcome(outgoing, monotonic_seconds() - started, make_storable(sent.response), written)
 
 
 def lane_of(message: Message) -> int:

@@ -1,26 +1,29 @@
 """Sending: once, behind a fence, with the same Message-ID at every try, and never for want of trying."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from switchboard.accounts.models import Caller, system_caller
 from switchboard.delivery import repository_outbox, service
-from switchboard.delivery.channels.base import SendError
+from switchboard.delivery.channels.base import Envelope, SendError, Sent
+from switchboard.delivery.channels.recording import RecordingChannel
 from switchboard.delivery.claiming import Claimer
 from switchboard.delivery.completing import Outcome, complete
 from switchboard.delivery.errors import MessageUnderWayError
 from switchboard.delivery.letter_templates import apply_template, create_template
 from switchboard.delivery.letters import write
-from switchboard.delivery.models import Draft, no_lead_facts
+from switchboard.delivery.models import Draft, LeadFacts, no_lead_facts
 from switchboard.delivery.outbox import OutboxLoop
 from switchboard.delivery.pacing import Room
-from switchboard.kernel.db import Database
+from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.queues import Tick
 from tests.conftest import Urls, move_clock
@@ -380,6 +383,44 @@ async def test_a_letter_that_cannot_be_rendered_fails_alone(database: Database, 
     await outbox.run()
     assert outbox.subjects == ["Hello"]
     assert await states(database, workspace_id, ids) == [("failed", "template_invalid"), ("sent", None)]
+
+
+class MumblingChannel(RecordingChannel):
+    """Answers with what no database keeps, and fails like it."""
+
+    async def send(self, envelope: Envelope) -> Sent:
+        sent = await super().send(envelope)
+        if len(self.envelopes) == 1:
+            raise SendError("retryable", "451", "Not\0 now", at_fault="message")
+        return Sent(sent.provider_id, "200 \0\ud800 queued")
+
+
+async def test_a_servers_words_are_kept_whatever_they_are(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    (message_id,) = await queue(database, workspace_id, letter(ann))
+    outbox = Outbox(database, MumblingChannel())
+    await outbox.run()
+    assert (await load(database, workspace_id, message_id)).detail == "Not now It is tried again."
+    await move_clock(urls, "1 hour")
+    await outbox.run()
+    assert await states(database, workspace_id, [message_id]) == [("sent", None)]
+    async with database.transaction(workspace_id) as tx:
+        answers = await tx.fetch_tuples("SELECT response FROM app.attempt ORDER BY token")
+    assert answers == [("Not now",), ("200 ? queued",)]
+
+
+async def test_a_deadlock_costs_no_message_a_try(database: Database, workspace_id: UUID, ann: UUID, urls: Urls) -> None:
+    async def deadlock(tx: Tx, lead_ids: Sequence[UUID]) -> Mapping[UUID, LeadFacts]:
+        raise psycopg.errors.DeadlockDetected("deadlock detected")
+
+    ids = await queue(database, workspace_id, letter(ann, lead_id=new_id()), letter(ann))
+    with pytest.raises(psycopg.errors.DeadlockDetected):
+        await Claimer(database, LETTERHEAD, deadlock).claim(["email"], Room(10, 10))
+    async with database.queue_loop() as tx:
+        assert await tx.fetch_tuples("SELECT attempts, due_at <= app.now() FROM app.outbox") == [(0, True), (0, True)]
+    await Outbox(database).run()
+    assert await states(database, workspace_id, ids) == [("sent", None), ("sent", None)]
 
 
 async def test_messages_of_many_workspaces_go_in_one_batch_and_stay_apart(

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, Protocol
 
+from switchboard.kernel.characters import make_storable
+
 SendErrorKind = Literal["retryable", "permanent", "in_doubt"]
 AtFault = Literal["recipient", "message", "connection"]
 
@@ -55,7 +57,8 @@ class SendError(Exception):
         super().__init__(message)
         self.kind = kind
         self.code = code
-        self.message = message
+        # Part of it may be a server's own words, and every outcome must be one that can be written down.
+        self.message = make_storable(message)
         self.at_fault = at_fault
         self.retry_after = retry_after
 
