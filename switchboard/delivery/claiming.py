@@ -7,7 +7,7 @@ message, comes too late for it.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -80,12 +80,23 @@ class Claimer:
         `waiting` are the campaigns of messages taken before and not begun yet: it says which of them are held now.
         """
         try:
-            return await self._claim(channels, room, waiting)
+            # Nearly always nothing fails, so the first try does without savepoints.
+            return await self._claim(channels, room, waiting, self._decide)
+        except (psycopg.OperationalError, UnavailableError):
+            self._look_at_everything()
+            raise
+        except Exception as error:  # noqa: BLE001 one row spoilt all; nothing is written, and what it was will be logged
+            self._look_at_everything()
+            log.info("delivery.one_by_one", error=type(error).__name__)
+        try:
+            return await self._claim(channels, room, waiting, self._decide_safely)
         except BaseException:
             self._look_at_everything()
             raise
 
-    async def _claim(self, channels: Collection[str], room: Room, waiting: Collection[UUID]) -> Claimed:
+    async def _claim(
+        self, channels: Collection[str], room: Room, waiting: Collection[UUID], decide_some: "_Decider"
+    ) -> Claimed:
         outgoing: list[Outgoing] = []
         async with self._database.queue_loop() as tx:
             due, rested = await self._claim_rows(tx, channels, room)
@@ -95,7 +106,7 @@ class Claimer:
                     by_workspace[row.workspace_id].append(row)
             for workspace_id in sorted(by_workspace):
                 await tx.enter_workspace(workspace_id)
-                outgoing += await self._decide_safely(tx, by_workspace[workspace_id])
+                outgoing += await decide_some(tx, by_workspace[workspace_id])
             going = [one.message.channel for one in outgoing]
             await pacing.take(tx, self._paces, going)
             trying = set(going).intersection(rested)
@@ -105,8 +116,8 @@ class Claimer:
 
     async def _claim_rows(self, tx: Tx, channels: Collection[str], room: Room) -> tuple[list[Due], list[str]]:
         """The rows, and the channels whose break is over for one message to try."""
-        now = await tx.now()
-        breaks = {found.channel: found for found in await repository_outbox.list_breaks(tx)}
+        now, found = await repository_outbox.look_at_breaks(tx)
+        breaks = {each.channel: each for each in found}
         self.resting = breaks.keys()
         working = [channel for channel in channels if channel not in breaks]
         rested = [channel for channel in channels if channel in breaks and breaks[channel].ends_at <= now]
@@ -187,13 +198,8 @@ class Claimer:
     async def _take(self, tx: Tx, reader: GateReader, sending: Sequence[tuple[Message, Verdict]]) -> list[Outgoing]:
         if not sending:
             return []
-        tokens = await repository_outbox.lease(tx, [message.id for message, _ in sending], LEASE)
-        await repository.set_states(
-            tx,
-            [
-                {"id": message.id, "state": "sending", "reason": _late(verdict), "detail": _late_detail(verdict)}
-                for message, verdict in sending
-            ],
+        tokens = await repository_outbox.take(
+            tx, [(message.id, _late(verdict), _late_detail(verdict)) for message, verdict in sending], LEASE
         )
         messages = [message for message, _ in sending]
         gathered = await letters.gather(
@@ -203,6 +209,9 @@ class Claimer:
             Outgoing(tokens[content.message.id], content, _late(verdict), _late_detail(verdict))
             for content, (_, verdict) in zip(gathered, sending, strict=True)
         ]
+
+
+_Decider = Callable[[Tx, Sequence[Due]], Awaitable[list[Outgoing]]]
 
 
 async def _withhold(tx: Tx, due: Mapping[UUID, Due], verdicts: Sequence[tuple[Message, Verdict]]) -> None:

@@ -26,8 +26,8 @@ class GateReader:
     workspace: Workspace
     contacts: Mapping[UUID, Contact]
     consents: Mapping[tuple[UUID, str], bool | None]
-    suppressions: Mapping[UUID, Sequence[Suppression]]
-    by_address: Mapping[str, Suppression]
+    suppressions: dict[UUID, list[Suppression]]
+    by_address: dict[str, Suppression]
     written_at: Mapping[UUID, datetime] = field(default_factory=dict)
     sent: dict[UUID, list[Sent]] = field(default_factory=lambda: defaultdict(list))
     _caps: dict[str, Sequence[FrequencyCap]] = field(default_factory=dict)
@@ -37,19 +37,35 @@ class GateReader:
         """Read all but the frequency caps."""
         contact_ids = {message.contact_id for message in messages if message.contact_id is not None}
         consents: dict[tuple[UUID, str], bool | None] = {}
-        for channel in {message.channel for message in messages if message.contact_id is not None}:
-            found = await people.find_consents(tx, contact_ids, channel)
+        for channel in {message.channel for message in messages if _asks_for_consent(message)}:
+            asked = {message.contact_id for message in messages if message.contact_id and _asks_for_consent(message)}
+            found = await people.find_consents(tx, asked, channel)
             consents |= {(contact_id, channel): answer for contact_id, answer in found.items()}
         reader = cls(
             now=await tx.now(),
             workspace=await get_workspace(tx),
             contacts=await people.load_contacts(tx, contact_ids),
             consents=consents,
-            suppressions=await _read_suppressions(tx, contact_ids),
-            by_address=await _read_addresses(tx, messages),
+            suppressions=defaultdict(list),
+            by_address={},
         )
+        await reader._read_suppressions(tx, messages)
         await reader._read_last_written(tx, messages)
         return reader
+
+    async def _read_suppressions(self, tx: Tx, messages: Sequence[Message]) -> None:
+        """Read who is on the list, by any address of the contact or by that of the message."""
+        # A colleague who is paged is no recipient of advertising: their own address is not asked about.
+        asked = [message for message in messages if message.user_id is None]
+        if not asked:
+            return
+        contact_ids = {message.contact_id for message in asked if message.contact_id is not None}
+        addresses = {(message.channel, message.address) for message in asked}
+        for contact_id, suppression in await repository_suppressions.find_about(tx, contact_ids, addresses):
+            if contact_id is None:
+                self.by_address[suppression.value] = suppression
+            else:
+                self.suppressions[contact_id].append(suppression)
 
     async def read_cap_times(self, tx: Tx, contact_ids: Collection[UUID]) -> None:
         """Read when these contacts were sent marketing; the caller keeps others from letting more through."""
@@ -104,8 +120,7 @@ class GateReader:
         )
 
     def _consent_to(self, message: Message) -> bool | None:
-        # What people tick or leave open on a form is about advertising; nobody is asked about anything else.
-        if message.contact_id is None or message.purpose != "marketing":
+        if message.contact_id is None or not _asks_for_consent(message):
             return None
         return self.consents.get((message.contact_id, message.channel))
 
@@ -131,7 +146,6 @@ class GateReader:
         return self._caps[channel]
 
     def _suppressions_of(self, message: Message) -> Sequence[Suppression]:
-        # A colleague who is paged is no recipient of advertising: their own address is not asked about.
         if message.user_id is not None:
             return ()
         found = self.suppressions.get(message.contact_id, ()) if message.contact_id else ()
@@ -139,20 +153,6 @@ class GateReader:
         return found if own is None or own in found else (own, *found)
 
 
-async def _read_suppressions(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, list[Suppression]]:
-    found: dict[UUID, list[Suppression]] = defaultdict(list)
-    if contact_ids:
-        for contact_id, suppression in await repository_suppressions.find_of_contacts(tx, contact_ids):
-            found[contact_id].append(suppression)
-    return found
-
-
-async def _read_addresses(tx: Tx, messages: Sequence[Message]) -> dict[str, Suppression]:
-    found: dict[str, Suppression] = {}
-    by_channel: dict[str, set[str]] = defaultdict(set)
-    for message in messages:
-        by_channel[message.channel].add(message.address)
-    for channel, addresses in by_channel.items():
-        rows = await repository_suppressions.find_of_addresses(tx, channel, addresses)
-        found |= {suppression.value: suppression for suppression in rows}
-    return found
+def _asks_for_consent(message: Message) -> bool:
+    """What people tick or leave open on a form is about advertising; nobody is asked about anything else."""
+    return message.purpose == "marketing"

@@ -13,7 +13,7 @@ from switchboard.delivery.channels.base import Envelope
 from switchboard.delivery.composing import Mailbox, OutgoingEmail, compose_email, envelope_address
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.models import LeadFacts, LoadLeadFacts, Message
-from switchboard.delivery.rendering import Rendered, Template, render_template
+from switchboard.delivery.rendering import Rendered, Template, TemplateError, find_nouns, render_template
 from switchboard.delivery.unsubscribing import make_token
 from switchboard.kernel.db import Tx
 from switchboard.kernel.secrets import load_app_secret
@@ -25,6 +25,9 @@ from switchboard.routing import service as routing
 TEMPLATES_KEPT = 256
 # Mail to contacts that no person wrote offers the way out.
 _CAN_BE_UNSUBSCRIBED = frozenset({"marketing", "transactional"})
+# What a template names when it is about the lead, and when it is about who has it.
+_OF_LEADS = frozenset({"lead", "source"})
+_OF_OWNERS = frozenset({"owner"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,9 @@ async def gather(
 ) -> list[Content]:
     """What each of these messages is written from, in their order."""
     templates = await (shelf or TemplateShelf()).load(tx, messages)
-    lead_ids = sorted({message.lead_id for message in messages if message.lead_id is not None})
+    lead_ids = _leads_of(messages, templates, _OF_LEADS)
     facts = await load_lead_facts(tx, lead_ids) if lead_ids else {}
-    owners = await _load_owners(tx, lead_ids)
+    owners = await _load_owners(tx, _leads_of(messages, templates, _OF_OWNERS))
     needs_members = owners or any(message.created_by or message.user_id for message in messages)
     members = {member.user_id: member for member in await list_members(tx)} if needs_members else {}
     desk = _Desk(letterhead, reader, templates, facts, owners, members)
@@ -238,6 +241,28 @@ class _Desk:
             "workspace": {"name": self.reader.workspace.name, "email": self.reader.workspace.mail_from},
             "unsubscribe_url": url or "",
         }
+
+
+def _leads_of(
+    messages: Sequence[Message], templates: Mapping[tuple[UUID, int], Template], nouns: frozenset[str]
+) -> list[UUID]:
+    """The leads of those messages whose templates speak of any of these nouns: most letters ask nothing of a lead."""
+    return sorted(
+        {
+            message.lead_id
+            for message in messages
+            if message.lead_id and message.template_id and message.template_version
+            if _speaks_of(templates[message.template_id, message.template_version], nouns)
+        }
+    )
+
+
+def _speaks_of(template: Template, nouns: frozenset[str]) -> bool:
+    try:
+        return not nouns.isdisjoint(find_nouns(template))
+    except TemplateError:
+        # What is wrong with it is said where the letter is written.
+        return False
 
 
 async def _load_owners(tx: Tx, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:

@@ -28,7 +28,7 @@ from switchboard.delivery.rendering_skeleton import Fillable
 from switchboard.delivery.rendering_text import convert_to_text, tidy_text
 from switchboard.kernel.errors import Problem
 
-__all__ = ["Rendered", "Template", "TemplateError", "check_template", "render_template"]
+__all__ = ["Rendered", "Template", "TemplateError", "check_template", "find_nouns", "render_template"]
 
 MAX_SUBJECT_LENGTH = 500
 COMPILED_TEMPLATES_KEPT = 256
@@ -69,6 +69,13 @@ def render_template(template: Template, variables: Mapping[str, object]) -> Rend
         html=compiled.html.render(variables, field="body"),
         text=tidy_text(compiled.text.render(variables, field="text")),
     )
+
+
+@lru_cache(maxsize=COMPILED_TEMPLATES_KEPT)
+def find_nouns(template: Template) -> frozenset[str]:
+    """What a template speaks of, such as `contact` and `lead`; raises `TemplateError` when it cannot be read."""
+    parts = (parse_plain(template.subject, field="subject"), parse_markup(template.body))
+    return frozenset(chain.from_iterable(part.analyze(include_partials=False).globals for part in parts))
 
 
 def check_template(subject: str, body: str, variables: Mapping[str, object]) -> list[Problem]:

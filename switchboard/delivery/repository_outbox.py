@@ -127,15 +127,31 @@ async def claim(
     )
 
 
-async def lease(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> dict[UUID, int]:
-    """Take claimed rows for `length`; the token of each is what its outcome must be written with."""
-    # By primary key.
+async def take(tx: Tx, messages: Sequence[tuple[UUID, str | None, str | None]], length: timedelta) -> dict[UUID, int]:
+    """Take claimed rows for `length` and mark their messages as going out, each with its reason and detail.
+
+    The token of each is what its outcome must be written with. The caller holds the rows and the messages.
+    """
+    # Both by primary key.
     leased = await tx.fetch_tuples(
         """
-        UPDATE app.outbox SET token = token + 1, attempts = attempts + 1, lease_until = app.now() + %s
-        WHERE message_id = ANY(%s) RETURNING message_id, token
+        WITH leased AS (
+            UPDATE app.outbox SET token = token + 1, attempts = attempts + 1, lease_until = app.now() + %(length)s
+            WHERE message_id = ANY(%(ids)s) RETURNING message_id, token
+        ), marked AS (
+            UPDATE app.message m SET state = 'sending', reason = new.reason, detail = new.detail
+            FROM unnest(%(ids)s::uuid[], %(reasons)s::text[], %(details)s::text[]) AS new (id, reason, detail)
+            WHERE m.id = new.id AND m.workspace_id = %(workspace)s
+        )
+        SELECT message_id, token FROM leased
         """,
-        (length, list(message_ids)),
+        {
+            "workspace": tx.workspace_id,
+            "length": length,
+            "ids": [message_id for message_id, _, _ in messages],
+            "reasons": [reason for _, reason, _ in messages],
+            "details": [detail for _, _, detail in messages],
+        },
     )
     return dict(leased)
 
@@ -249,6 +265,20 @@ async def list_breaks(tx: Tx) -> list[ChannelBreak]:
     return await tx.fetch_all(
         ChannelBreak, "SELECT channel, began_at, ends_at, failures, detail FROM app.channel_break ORDER BY channel"
     )
+
+
+async def look_at_breaks(tx: Tx) -> tuple[datetime, list[ChannelBreak]]:
+    """The same, with the present moment."""
+    # The whole table: at most one row a channel.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT app.now(), b.channel, b.began_at, b.ends_at, b.failures, b.detail
+        FROM (SELECT) AS one LEFT JOIN app.channel_break b ON true ORDER BY b.channel
+        """
+    )
+    now: datetime = rows[0][0]
+    tx.note_now(now)
+    return now, [ChannelBreak(*row[1:]) for row in rows if row[1] is not None]
 
 
 async def begin_break(tx: Tx, channel: str, length: timedelta, detail: str) -> None:

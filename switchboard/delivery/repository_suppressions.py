@@ -68,18 +68,33 @@ async def list_suppressions(
     )
 
 
-async def find_of_contacts(tx: Tx, contact_ids: Collection[UUID]) -> list[tuple[UUID, Suppression]]:
-    """Every suppressed address of these contacts, on whatever channel."""
-    # The contacts' addresses by the index identity_by_contact, each on the list by primary key.
+async def find_about(
+    tx: Tx, contact_ids: Collection[UUID], addresses: Collection[tuple[str, str]]
+) -> list[tuple[UUID | None, Suppression]]:
+    """Every suppressed address of these contacts, on whatever channel, and those among `addresses`, without a contact.
+
+    Each address is a kind and a value.
+    """
+    # The contacts' addresses by the index identity_by_contact, each on the list by primary key, as the others.
     return [
         (contact_id, Suppression(value, reason, since))
         for contact_id, value, reason, since in await tx.fetch_tuples(
             """
             SELECT i.contact_id, s.value, s.reason, s.created_at FROM app.identity i
             JOIN app.suppression s ON s.workspace_id = i.workspace_id AND s.kind = i.kind AND s.value = i.value
-            WHERE i.contact_id = ANY(%s) AND i.workspace_id = %s ORDER BY s.value
+            WHERE i.contact_id = ANY(%(contacts)s) AND i.workspace_id = %(workspace)s
+            UNION ALL
+            SELECT NULL, s.value, s.reason, s.created_at
+            FROM unnest(%(kinds)s::text[], %(values)s::text[]) AS asked (kind, value)
+            JOIN app.suppression s ON s.workspace_id = %(workspace)s AND s.kind = asked.kind AND s.value = asked.value
+            ORDER BY 2
             """,
-            (list(contact_ids), tx.workspace_id),
+            {
+                "workspace": tx.workspace_id,
+                "contacts": list(contact_ids),
+                "kinds": [kind for kind, _ in addresses],
+                "values": [value for _, value in addresses],
+            },
         )
     ]
 

@@ -108,6 +108,10 @@ class Tx:
             self._now = cast(datetime, await self.fetch_value("SELECT app.now()"))
         return self._now
 
+    def note_now(self, now: datetime) -> None:
+        """Keep the present that a statement of this transaction has read along, so that nobody asks for it again."""
+        self._now = now
+
     def notify(self, channel: str, payload: str) -> None:
         """Send a notice when this transaction commits, once however often it is asked for.
 
