@@ -83,9 +83,11 @@ class StepLoop:
         self._mark = LowWater()
         self._claiming = asyncio.Lock()
         self._has_backlog = False
+        self._leaves_some_due = False
 
     async def tick(self) -> Tick:
         """Move one batch of due runs, or two while there are more than one takes."""
+        self._leaves_some_due = False
         batches = SIDE_BY_SIDE if self._has_backlog else 1
         done = await asyncio.gather(*(self._batch() for _ in range(batches)), return_exceptions=True)
         moved = [one for one in done if isinstance(one, int)]
@@ -93,7 +95,8 @@ class StepLoop:
             if isinstance(failure, BaseException):
                 self._mark.reset()
                 raise failure
-        return Tick(sum(moved), has_more=sum(moved) > 0)
+        # Whatever becomes due by something else brings a notice along: no look that finds nothing stands in its way.
+        return Tick(sum(moved), has_more=self._has_backlog or self._leaves_some_due)
 
     async def _batch(self) -> int:
         moved, later = 0, list[Run]()
@@ -152,6 +155,7 @@ class StepLoop:
                 return False
             async with tx.savepoint():
                 await follow(trail)
+            self._note_left(batch)
         except psycopg.OperationalError:
             raise
         except Exception as error:
@@ -173,6 +177,7 @@ class StepLoop:
         if not cohorts:
             return []
         if sum(cohort.runs for cohort in cohorts) > most:
+            self._leaves_some_due = True
             self._mark.go_back_to(min(cohort.first_due for cohort in cohorts))
         return await repository_cohorts.load_runs(tx, [cohort.places for cohort in cohorts], most)
 
@@ -210,6 +215,7 @@ class StepLoop:
                 batch = await self._batch_of(tx, version, runs, now)
                 await advance(batch)
                 await batch.conclude()
+            self._note_left(batch)
         except psycopg.OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 whatever a step raises is kept on its run and tried again
@@ -218,6 +224,9 @@ class StepLoop:
                 return
             for run in runs:
                 await self._move_group(tx, version, [run], now, advance)
+
+    def _note_left(self, batch: Batch) -> None:
+        self._leaves_some_due = self._leaves_some_due or any(walk.stays_due(batch.now) for walk in batch.walks)
 
     async def _batch_of(self, tx: Tx, version: Version, runs: Sequence[Run], now: datetime) -> Batch:
         return Batch(

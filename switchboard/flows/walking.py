@@ -50,6 +50,10 @@ class Walk:
         """Whether its next step can be done now."""
         return not self.is_resting and self.ending is None
 
+    def stays_due(self, now: datetime) -> bool:
+        """Whether there is more to do now than was done."""
+        return self.ending is None and self.rests_until is not None and self.rests_until <= now
+
     @property
     def key(self) -> SubjectKey:
         """Whose facts count."""
