@@ -314,3 +314,32 @@ async def test_the_statements_of_a_batch_do_not_grow_with_it(database: Database,
         await outbox.run()
     assert abs(counts[1] - counts[0]) <= 9
     assert counts[1] <= 40
+
+
+async def test_a_lone_message_is_on_its_way_after_seven_statements(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    await queue(database, workspace_id, letter(ann, purpose="transactional"))
+    outbox = Outbox(database)
+    with recorded_queries() as statements:
+        await outbox.loop.tick()
+    taken = [place for place, statement in enumerate(statements, 1) if "lease_until = app.now() +" in statement]
+    assert taken == [7]
+    assert len(outbox.channel.envelopes) == 1
+
+
+async def test_one_message_that_cannot_be_decided_on_holds_no_other_up(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    spoilt, sound = await queue(database, workspace_id, letter(ann, purpose="transactional"), letter(ann, "Other"))
+    async with database.transaction(workspace_id) as tx:
+        # A version of a template that is not there.
+        await tx.execute(
+            "UPDATE app.message SET template_id = gen_random_uuid(), template_version = 1 WHERE id = %s", (spoilt,)
+        )
+    await Outbox(database).loop.tick()
+    assert await states(database, workspace_id, [spoilt, sound]) == [("queued", None), ("sent", None)]
+    async with database.queue_loop() as tx:
+        assert await tx.fetch_tuples(
+            "SELECT message_id, attempts, lease_until, due_at > app.now() FROM app.outbox"
+        ) == [(spoilt, 1, None, True)]

@@ -13,6 +13,7 @@ from switchboard.delivery.rendering import (
     Template,
     TemplateError,
     check_template,
+    find_nouns,
     render_template,
 )
 from switchboard.delivery.rendering_liquid import parse_plain, render_bounded
@@ -105,6 +106,12 @@ def test_text_alone_is_a_whole_mail() -> None:
     assert rendered.html.startswith("<!DOCTYPE html>")
     assert "Hello <b>Ada</b>" in rendered.html
     assert rendered.text == "Hello Ada\n"
+
+
+def test_a_template_says_what_it_speaks_of() -> None:
+    body = "<mj-text>{% assign own = owner.name %}{{ own | default: workspace.name }}{% if lead.value %}!{% endif %}"
+    assert find_nouns(Template("{{ contact.name }}", body)) == {"contact", "owner", "workspace", "lead"}
+    assert find_nouns(Template("Hello", "<mj-text>lead.value</mj-text>")) == frozenset()
 
 
 def test_a_missing_variable_is_empty_when_sending() -> None:

@@ -25,6 +25,7 @@ from tests.flows.world import (
     save_active,
     sent_letters,
     settle,
+    stepper,
     tell,
 )
 
@@ -70,6 +71,17 @@ async def test_a_run_goes_step_by_step_through_virtual_days_and_ends(
     async with database.transaction(workspace_id) as tx:
         assert await sent_letters(tx) == [("welcome", "queued"), ("second", "queued")]
         assert await endings(tx) == [("finished", "all steps done")]
+
+
+async def test_the_stepper_looks_on_only_where_something_is_left_to_do(database: Database, workspace_id: UUID) -> None:
+    # The letter goes at once, and the change of the lead is for the next look; then there is only a wait.
+    changing = TWO_LETTERS.replace("  - wait: 2d\n", "  - set: {stage: qualified}\n  - wait: 2d\n")
+    await start(database, workspace_id, changing)
+    loop = stepper(database)
+    ticks = [await loop.tick() for _ in range(3)]
+    assert [(tick.handled, tick.has_more) for tick in ticks] == [(1, True), (1, True), (1, False)]
+    async with database.transaction(workspace_id) as tx:
+        assert await running(tx) == [(2, "waiting")]
 
 
 async def test_each_step_is_in_the_history_the_tallies_and_the_timeline(
