@@ -25,8 +25,12 @@ _INTAKE = ("/in/{token}", "POST", TOKEN, "Takes signals of one source.")
 
 # A member reads as viewer, works as agent and sets up as admin; what differs from that is named one by one. A test asks
 # every address in every role.
-_SET_UP = frozenset({"flows", "imports", "rotas", "rules", "settings", "sources", "templates"})
+_SET_UP = frozenset({"campaigns", "flows", "imports", "rotas", "rules", "settings", "sources", "templates"})
 _DIFFERENT: Mapping[tuple[str, str], Role] = {
+    ("GET", "/campaigns/new"): "admin",
+    ("GET", "/campaigns/times"): "admin",
+    ("GET", "/campaigns/{id}/edit"): "admin",
+    ("GET", "/campaigns/{id}/people.csv"): "agent",
     ("GET", "/contacts.csv"): "agent",
     ("GET", "/contacts/new"): "agent",
     ("GET", "/contacts/{id}/edit"): "agent",
@@ -42,6 +46,8 @@ _DIFFERENT: Mapping[tuple[str, str], Role] = {
     ("GET", "/sources/new"): "admin",
     ("GET", "/sources/{id}/settings"): "admin",
     ("GET", "/templates/new"): "admin",
+    ("POST", "/campaigns/{id}/pause"): "agent",
+    ("POST", "/campaigns/{id}/test"): "agent",
     ("POST", "/flows/check"): "viewer",
     ("POST", "/rotas/{id}/overrides"): "agent",
     ("POST", "/rotas/{id}/overrides/remove"): "agent",

@@ -7,6 +7,10 @@ import typer
 
 # Name on the command line -> the room's module, and the line of help.
 GROUPS = {
+    "campaign": (
+        "switchboard.flows.commands_campaigns",
+        "Flows sent to an audience, and what became of each recipient.",
+    ),
     "flow": ("switchboard.flows.commands", "What happens next, and who is in the middle of it."),
     "inbox": ("switchboard.inbox.commands", "What contacts wrote, and where mail comes in."),
     "lead": ("switchboard.leads.commands", "People who asked, and who answers them."),

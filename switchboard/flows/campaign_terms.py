@@ -8,7 +8,7 @@ from uuid import UUID
 from switchboard.accounts import service as accounts
 from switchboard.delivery.gate import GateFacts, choose_zone
 from switchboard.flows import repository_campaigns
-from switchboard.flows.campaign_models import Campaign, Variant
+from switchboard.flows.campaign_models import Campaign, CampaignForm, Variant
 from switchboard.flows.models import Version
 from switchboard.flows.repository_audience import Part, Place, Terms
 from switchboard.flows.versions import VersionShelf
@@ -84,7 +84,7 @@ def local_start(campaign: Campaign) -> datetime:
     return first_instant(campaign.local_date, campaign.local_hour, FIRST_ZONE) - HEAD_START
 
 
-def local_instant(campaign: Campaign, zone: str, now: datetime) -> datetime | None:
+def local_instant(campaign: Campaign | CampaignForm, zone: str, now: datetime) -> datetime | None:
     """When it is a recipient's turn who lives in `zone`; None when their hour has passed and they are left out."""
     if campaign.local_date is None or campaign.local_hour is None:
         raise ValueError("a campaign by local hour names a day and an hour")
@@ -96,7 +96,7 @@ def local_instant(campaign: Campaign, zone: str, now: datetime) -> datetime | No
     return now.replace(microsecond=0) if campaign.when_passed == "now" else _next_day(campaign, zone, now)
 
 
-def _next_day(campaign: Campaign, zone: str, now: datetime) -> datetime:
+def _next_day(campaign: Campaign | CampaignForm, zone: str, now: datetime) -> datetime:
     if campaign.local_date is None or campaign.local_hour is None:
         raise ValueError("a campaign by local hour names a day and an hour")
     day = max(campaign.local_date, now.date() - ONE_DAY)

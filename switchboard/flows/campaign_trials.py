@@ -9,7 +9,7 @@ from switchboard.accounts.models import Caller
 from switchboard.delivery import letter_templates
 from switchboard.delivery.foreseeing import Foreseen, foresee
 from switchboard.delivery.models import Draft
-from switchboard.delivery.rendering import Template
+from switchboard.delivery.rendering import Rendered, Template
 from switchboard.flows import repository, repository_audience, repository_campaigns
 from switchboard.flows.campaign_checks import require_number
 from switchboard.flows.campaign_models import Campaign, DryRow, DryRun, Variant
@@ -90,19 +90,20 @@ async def send_test(
     ledger. `user_id` is the caller by default. Raises CampaignNotFoundError, InvalidError, TemplateError.
     """
     caller.require("agent")
-    campaign, variants, shelf = await _as_begun(tx, await get_campaign(tx, caller, campaign_id))
-    require_number(variants, variant)
-    versions = await shelf.load(tx, _keys(variants))
-    version = next(versions[key] for key, one in zip(_keys(variants), variants, strict=True) if one.number == variant)
-    found = find_first_letter(version)
-    if found is None:
-        raise InvalidError("The flow of this variant sends no letter to contacts.")
-    letter = await letter_templates.find_template_by_name(tx, caller, str(found[0].config["template"]))
-    if letter is None:
-        raise InvalidError(f"There is no template called {found[0].config['template']}.")
-    contact = await _find_contact(tx, campaign, variants, shelf, contact_id)
-    template = Template(letter.subject, letter.body)
+    template, contact = await _find_letter(tx, caller, campaign_id, contact_id, variant)
     return await letter_templates.send_test(tx, caller, template, contact, user_id=user_id)
+
+
+async def preview_letter(
+    tx: Tx, caller: Caller, campaign_id: UUID, *, contact_id: UUID | None = None, variant: int = 1
+) -> Rendered:
+    """The first letter of a variant as a contact would get it, the first of the audience by default; nothing is sent.
+
+    Raises CampaignNotFoundError, InvalidError, TemplateError.
+    """
+    caller.require("viewer")
+    template, contact = await _find_letter(tx, caller, campaign_id, contact_id, variant)
+    return await letter_templates.preview(tx, caller, template, contact)
 
 
 def find_first_letter(version: Version) -> tuple[CompiledStep, timedelta] | None:
@@ -141,6 +142,22 @@ async def _places(tx: Tx, campaign: Campaign, after: UUID | None, limit: int) ->
     if campaign.start_kind != "local_hour":
         return []
     return await repository_audience.list_places(tx, campaign, after, limit)
+
+
+async def _find_letter(
+    tx: Tx, caller: Caller, campaign_id: UUID, contact_id: UUID | None, variant: int
+) -> tuple[Template, Contact | None]:
+    campaign, variants, shelf = await _as_begun(tx, await get_campaign(tx, caller, campaign_id))
+    require_number(variants, variant)
+    versions = await shelf.load(tx, _keys(variants))
+    version = next(versions[key] for key, one in zip(_keys(variants), variants, strict=True) if one.number == variant)
+    found = find_first_letter(version)
+    if found is None:
+        raise InvalidError("The flow of this variant sends no letter to contacts.")
+    letter = await letter_templates.find_template_by_name(tx, caller, str(found[0].config["template"]))
+    if letter is None:
+        raise InvalidError(f"There is no template called {found[0].config['template']}.")
+    return Template(letter.subject, letter.body), await _find_contact(tx, campaign, variants, shelf, contact_id)
 
 
 def _keys(variants: Sequence[Variant]) -> list[VersionKey]:

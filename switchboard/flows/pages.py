@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from switchboard.accounts.web import Visit, WebState, action, page
-from switchboard.flows import pages_people, service
+from switchboard.flows import pages_campaigns, pages_people, service
 from switchboard.flows.compiled import CompiledStep, compile_flow
 from switchboard.flows.definition_parsing import parse_flow
 from switchboard.flows.drawing import Drawing, StepNumbers, count_steps, draw
@@ -320,4 +320,5 @@ routes = [
     Route("/flows/{id}/activate", action(activate), methods=["POST"]),
     Route("/flows/{id}/pause", action(pause), methods=["POST"]),
     *pages_people.routes,
+    *pages_campaigns.routes,
 ]

@@ -87,7 +87,7 @@ async def show_segments(visit: Visit) -> Response:
         older_href=_href("/segments", "before", shown[-1].id) if len(rows) > len(shown) else "",
         now=await visit.tx.now(),
     )
-    return await visit.render("people/segments.html", context, active="people")
+    return await visit.render("people/segments.html", context, active="segments")
 
 
 async def show_segment(visit: Visit) -> Response:
@@ -189,7 +189,7 @@ async def _segment(visit: Visit, segment_id: UUID, *, error: str = "", typed: st
         typed=typed,
         now=await tx.now(),
     )
-    return await visit.render("people/segment.html", context, active="people", status=422 if error else 200)
+    return await visit.render("people/segment.html", context, active="segments", status=422 if error else 200)
 
 
 async def _form(
@@ -210,7 +210,7 @@ async def _form(
         preview=found,
         fields=[] if is_list else _fields(_vocabulary(visit)),
     )
-    return await visit.render("people/segment_form.html", context, active="people", status=422 if error else 200)
+    return await visit.render("people/segment_form.html", context, active="segments", status=422 if error else 200)
 
 
 async def _preview(visit: Visit, text: str) -> tuple[list[Problem], Preview | None]:

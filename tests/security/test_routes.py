@@ -88,6 +88,8 @@ def form_of(door: Door, ids: Mapping[str, str]) -> dict[str, str]:
         "cap_messages": "3",
         "cap_days": "7",
         "currency": "EUR",
+        "variant": "1",
+        "states": "failed",
         "source": ids["source"],
     }
     if door.path.endswith("/value"):

@@ -15,6 +15,10 @@ from switchboard.accounts.models import Caller
 from switchboard.delivery import service as delivery
 from switchboard.delivery.models import Draft
 from switchboard.delivery.unsubscribing import make_token
+from switchboard.entrypoints.assembly import subject_kinds
+from switchboard.flows import campaigns
+from switchboard.flows import service as flows
+from switchboard.flows.campaign_models import CampaignForm
 from switchboard.intake import importing
 from switchboard.intake import service as intake
 from switchboard.intake.wiring import job_handlers
@@ -39,6 +43,7 @@ SHORT = '">' + MARK + "=a>"
 
 # What stands for an id in the path of a route, by the longest beginning that fits.
 OBJECTS: Mapping[tuple[str, str], str] = {
+    ("/campaigns", "id"): "campaign",
     ("/contacts", "id"): "contact",
     ("/contacts", "identity_id"): "identity",
     ("/contacts", "other_id"): "other_contact",
@@ -267,7 +272,14 @@ async def _by_hand(database: Database, owner: Caller, ids: Mapping[str, str]) ->
         merge_id = await merging.merge(tx, owner, kept, lost, [])
         await _note(tx, owner, UUID(ids["contact"]))
         segment_id = await _segments(tx, owner, UUID(ids["contact"]))
-    made = {"other_contact": other, "suggestion": suggestion_id, "merge": merge_id, "segment": segment_id}
+        campaign_id = await _campaign(tx, owner, segment_id)
+    made = {
+        "other_contact": other,
+        "suggestion": suggestion_id,
+        "merge": merge_id,
+        "segment": segment_id,
+        "campaign": campaign_id,
+    }
     return {name: str(each) for name, each in made.items()}
 
 
@@ -278,6 +290,21 @@ async def _segments(tx: Tx, owner: Caller, contact_id: UUID) -> UUID:
     await segments.create_segment(tx, owner, SegmentForm("Everybody", condition="true"))
     await tags.add_tags(tx, owner, [contact_id], [SHORT])
     return made.id
+
+
+async def _campaign(tx: Tx, owner: Caller, segment_id: UUID) -> UUID:
+    """A draft to the list, with somebody in its ledger already."""
+    source = f"flow: hostile_news\ntitle: {json.dumps(HOSTILE)}\nsubject: contact\nsteps:\n  - send: hostile\n"
+    flow = await flows.save_flow(tx, owner, source, subject_kinds())
+    await flows.activate(tx, owner, flow.id, subject_kinds())
+    form = CampaignForm(name="hostile", title=HOSTILE, variants=[(flow.id, 100)], audience_id=segment_id)
+    campaign = await campaigns.create_campaign(tx, owner, form)
+    await tx.execute(
+        "INSERT INTO app.campaign_recipient (campaign_id, contact_id, workspace_id, variant, state, reason)"
+        " SELECT %s, contact_id, workspace_id, 1, 'failed', %s FROM app.segment_member WHERE segment_id = %s",
+        (campaign.id, HOSTILE, segment_id),
+    )
+    return campaign.id
 
 
 async def _note(tx: Tx, owner: Caller, contact_id: UUID) -> None:
