@@ -340,6 +340,5 @@ async def test_one_message_that_cannot_be_decided_on_holds_no_other_up(
     await Outbox(database).loop.tick()
     assert await states(database, workspace_id, [spoilt, sound]) == [("queued", None), ("sent", None)]
     async with database.queue_loop() as tx:
-        assert await tx.fetch_tuples(
-            "SELECT message_id, attempts, lease_until, due_at > app.now() FROM app.outbox"
-        ) == [(spoilt, 1, None, True)]
+        rows = await tx.fetch_tuples("SELECT message_id, attempts, lease_until FROM app.outbox")
+    assert rows == [(spoilt, 1, None)]
