@@ -71,6 +71,22 @@ async def test_a_campaign_goes_at_the_providers_pace(
     assert len(paced.channel.envelopes) - before <= 6
 
 
+async def test_a_clock_that_is_set_back_stops_no_campaign(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    await move_clock(urls, "2 hours")
+    paced = Paced(database, 60)
+    await queue_campaign(database, workspace_id, ann, 1)
+    assert await paced.run() == 1
+    await move_clock(urls, "0")
+    await queue_campaign(database, workspace_id, ann, 10)
+    await paced.run()
+    before = len(paced.channel.envelopes)
+    await move_clock(urls, "100 seconds")
+    await paced.run()
+    assert len(paced.channel.envelopes) > before
+
+
 async def test_two_processes_keep_one_pace(database: Database, workspace_id: UUID, ann: UUID) -> None:
     await queue_campaign(database, workspace_id, ann, 100)
     first, second = Paced(database, 600), Paced(database, 600)
