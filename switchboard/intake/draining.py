@@ -69,6 +69,8 @@ async def _drain_segment(database: Database, folder: Path, segment: SealedSegmen
         await asyncio.sleep(monotonic_seconds() - began)
     if refused:
         await asyncio.to_thread(_set_aside, folder, refused)
+    # A record whose length was damaged hides all that come after it.
+    segment.is_damaged |= drained < segment.signals
     segment.remove()
     return drained
 

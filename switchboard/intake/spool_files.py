@@ -67,11 +67,13 @@ class Segment:
         signals = self._signals + sum(record.signals for record in records)
         try:
             self._write(self.bytes, content)
-            # One wait for both: a head that says too little or too much misleads nobody but the health page.
+            # One wait for both. Whoever dies in between leaves a head that says too little, which misleads nobody but
+            # the health page; one that says more than there is means that a record was lost.
             self._write(0, _HEAD.pack(_MARK, signals))
             os.fdatasync(self._descriptor)
         except OSError:
             os.ftruncate(self._descriptor, self.bytes)
+            self._write(0, _HEAD.pack(_MARK, self._signals))
             raise
         self.bytes += len(content)
         self._signals = signals
@@ -166,12 +168,17 @@ def list_segments(folder: Path) -> list[Path]:
 
 
 class SealedSegment:
-    """A segment that nobody appends to any more, locked for as long as it is read."""
+    """A segment that nobody appends to any more, locked for as long as it is read.
+
+    `signals` is how many its head says that it holds.
+    """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
         self.is_damaged = False
+        head = os.pread(descriptor, _HEAD.size, 0)
+        self.signals = int(_HEAD.unpack(head)[1]) if len(head) == _HEAD.size else 0
 
     @classmethod
     def find(cls, path: Path) -> "SealedSegment | None":

@@ -31,6 +31,7 @@ from switchboard.kernel.settings import Settings, load_settings
 from tests.conftest import Urls, move_clock
 from tests.intake.conftest import count_signals, make_source, recognise_all
 
+HEAD_BYTES = 16
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=1"
 
 
@@ -122,6 +123,35 @@ async def test_draining_again_after_a_crash_before_the_file_was_removed_brings_n
     await drain(database, spool.folder)
     assert await count_signals(database, source.workspace_id) == 5
     assert await recognise_all(database) == 0
+
+
+async def test_a_length_that_was_damaged_loses_nothing_behind_it_for_good(
+    database: Database, source: Source, spool: Spool
+) -> None:
+    for _ in range(3):
+        await spool.keep([[make_signal(source)]])
+    await spool.seal()
+    (path,) = list_segments(spool.folder)
+    content = bytearray(path.read_bytes())
+    second = HEAD_BYTES + (len(content) - HEAD_BYTES) // 3
+    content[second + 1] ^= 0xFF
+    path.write_bytes(content)
+    assert await drain(database, spool.folder) == 1
+    assert list_segments(spool.folder) == []
+    # What cannot be read is still there, and the home page says that somebody should look at it.
+    assert [found.suffix for found in spool.folder.iterdir() if found.suffix != ".lock"] == [".damaged"]
+    assert (await spool.measure()).set_aside == 1
+
+
+async def test_what_was_cut_short_without_an_answer_alarms_nobody(
+    database: Database, source: Source, spool: Spool
+) -> None:
+    await spool.keep([[make_signal(source)]])
+    await spool.seal()
+    (path,) = list_segments(spool.folder)
+    path.write_bytes(path.read_bytes() + b"half of the next")
+    assert await drain(database, spool.folder) == 1
+    assert (await spool.measure()).set_aside == 0
 
 
 async def test_a_commit_whose_answer_was_lost_is_kept_and_counted_once(
