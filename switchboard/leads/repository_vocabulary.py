@@ -36,7 +36,12 @@ LEADS = Relation(
         "created_at": Column(FieldType.TIMESTAMP, "{row}.created_at", is_known=True),
         "heard_at": Column(FieldType.TIMESTAMP, "{row}.heard_at", is_known=True),
         "accepted_at": Column(FieldType.TIMESTAMP, "{row}.accepted_at"),
-        "first_responded_at": Column(FieldType.TIMESTAMP, "{row}.first_responded_at"),
+        "first_responded_at": Column(
+            FieldType.TIMESTAMP,
+            "{row}.first_responded_at",
+            # A reply, or a call that was noted, answers the lead; nothing is told of the lead itself then.
+            nouns=frozenset({"message", "note"}),
+        ),
         "closed_at": Column(FieldType.TIMESTAMP, "{row}.closed_at"),
     },
     nouns=frozenset({"lead"}),

@@ -18,7 +18,7 @@ class Column:
     """One field: its type, and its SQL over the row that stands in the place of `{row}`.
 
     `is_known` says that the SQL is never null. `nouns` are of the events, beside those of its relation, after which it
-    may read differently for many contacts at once, such as `stage`.
+    may read differently: for the contact of the event, or for many at once, as after `stage`.
     """
 
     type: FieldType

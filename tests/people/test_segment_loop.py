@@ -4,7 +4,10 @@ import asyncio
 
 from switchboard.accounts.models import Caller
 from switchboard.entrypoints.assembly import contact_holders, segment_vocabulary
+from switchboard.kernel import events
 from switchboard.kernel.db import Database
+from switchboard.kernel.events import Event
+from switchboard.kernel.ids import new_id
 from switchboard.leads import service as leads
 from switchboard.people import merging, segments, service
 from switchboard.people.models import Sighting
@@ -69,6 +72,20 @@ async def test_leads_and_events_bring_people_in(database: Database, agent: Calle
     await work(database)
     assert await members(database, agent, rich.id) == [ada]
     assert await members(database, agent, noted.id) == [bob]
+
+
+async def test_an_answer_to_a_lead_brings_people_in(database: Database, agent: Caller) -> None:
+    ada, bob, cyd = await meet(database, agent, "Ada", "Bob", "Cyd")
+    async with database.transaction(agent.workspace_id) as tx:
+        source_id = await add_source(tx, "Website")
+        await leads.open_or_join(tx, [enquiry(each, source_id) for each in (ada, bob, cyd)])
+    answered = await filled(database, agent, "has(lead.first_responded_at)")
+    async with database.transaction(agent.workspace_id) as tx:
+        await service.add_note(tx, agent, ada, "called her", is_call=True)
+        await service.add_note(tx, agent, cyd, "was mentioned")
+        await events.append(tx, [Event("message.sent", new_id(), bob, data={"purpose": "reply"})])
+    await work(database)
+    assert await members(database, agent, answered.id) == sorted([ada, bob])
 
 
 async def test_nothing_is_noted_where_no_segment_reads_it(database: Database, agent: Caller) -> None:
