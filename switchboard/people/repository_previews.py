@@ -48,10 +48,10 @@ async def estimate(tx: Tx, predicate: Predicate, among: int) -> int:
     looked_at, meeting = int(rows[0][0]), int(rows[0][1])
     if looked_at < among:
         return meeting
-    return round(max(await _expect_contacts(tx), looked_at) * meeting / looked_at)
+    return round(max(await expect_contacts(tx), looked_at) * meeting / looked_at)
 
 
-async def _expect_contacts(tx: Tx) -> int:
+async def expect_contacts(tx: Tx) -> int:
     """How many contacts the planner thinks that the workspace has; nothing is read."""
     # The plan alone; the partial index contact_list holds those who were not merged away.
     plan = await tx.fetch_value(

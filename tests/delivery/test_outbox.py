@@ -414,7 +414,11 @@ async def test_a_deadlock_costs_no_message_a_try(database: Database, workspace_i
     async def deadlock(tx: Tx, lead_ids: Sequence[UUID]) -> Mapping[UUID, LeadFacts]:
         raise psycopg.errors.DeadlockDetected("deadlock detected")
 
-    ids = await queue(database, workspace_id, letter(ann, lead_id=new_id()), letter(ann))
+    async with database.transaction(workspace_id) as tx:
+        asking = replace(WELCOME, name="asking", body=f"{WELCOME.body}<mj-text>{{{{ lead.title }}}}</mj-text>")
+        await create_template(tx, system_caller(workspace_id), asking)
+    about = letter(ann, "", template_name="asking", lead_id=new_id())
+    ids = await queue(database, workspace_id, about, letter(ann))
     with pytest.raises(psycopg.errors.DeadlockDetected):
         await Claimer(database, LETTERHEAD, deadlock).claim(["email"], Room(10, 10))
     async with database.queue_loop() as tx:

@@ -4,11 +4,11 @@ import psycopg
 import pytest
 
 from switchboard.accounts.models import Caller
-from switchboard.kernel.db import STATEMENT_TIMEOUT_MILLISECONDS, Database
+from switchboard.kernel.db import STATEMENT_TIMEOUT_MILLISECONDS, Database, Tx
 from switchboard.kernel.errors import InvalidError
-from switchboard.people import repository_previews
+from switchboard.people import repository_previews, segment_previews
 from switchboard.people.models import Sighting
-from switchboard.people.repository_conditions import write_predicate
+from switchboard.people.repository_conditions import Predicate, write_predicate
 from switchboard.people.repository_vocabulary import OWN_WORDS
 from switchboard.people.segment_conditions import check_condition
 from switchboard.people.segment_previews import preview
@@ -97,3 +97,19 @@ async def test_signs_that_stand_for_themselves_may_be_counted(
     await meet(database, agent, Sighting(name="Ada", email="a@x.example", company=matches), "Bob")
     async with database.transaction(agent.workspace_id) as tx:
         assert (await preview(tx, agent, f'contact.company.matches("{pattern}")')).count == 1
+
+
+async def test_everybody_is_counted_while_that_takes_no_time_and_estimated_otherwise(
+    database: Database, agent: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_many(database, agent)
+    async with database.transaction(agent.workspace_id) as tx:
+        monkeypatch.setattr(segment_previews, "FEW_MILLISECONDS", 10_000)
+        assert await segment_previews.count_everybody(tx, agent) == (1_000, True)
+        monkeypatch.setattr(repository_previews, "find_count", nothing_in_time)
+        count, is_exact = await segment_previews.count_everybody(tx, agent)
+    assert (count > 0, is_exact) == (True, False)
+
+
+async def nothing_in_time(_tx: Tx, _predicate: Predicate, _milliseconds: int) -> None:
+    """As when counting takes longer than there is time for."""
