@@ -7,6 +7,7 @@ from uuid import UUID
 
 from switchboard.delivery.models import Attempt, Draft, Message, Trouble, TroubleCount
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID
 
 _MESSAGE = """id, direction, channel, purpose, state, reason, detail, contact_id, lead_id, user_id, conversation_id,
     run_id, run_revision, campaign_id, template_id, template_version, address, subject, body_text, body_html, header_id,
@@ -114,10 +115,10 @@ async def list_of_contact(tx: Tx, contact_id: UUID, before: UUID | None, limit: 
         f"""
         SELECT {_MESSAGE} FROM app.message
         WHERE workspace_id = %(workspace)s AND contact_id = %(contact)s
-          AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
+          AND id < %(before)s
         ORDER BY id DESC LIMIT %(limit)s
         """,
-        {"workspace": tx.workspace_id, "contact": contact_id, "before": before, "limit": limit},
+        {"workspace": tx.workspace_id, "contact": contact_id, "before": before or HIGHEST_ID, "limit": limit},
     )
 
 
@@ -222,7 +223,7 @@ async def list_troubles(
             SELECT * FROM app.message
             WHERE workspace_id = %(workspace)s AND state = wanted.state
               AND state IN ('held', 'dropped', 'failed', 'in_doubt', 'bounced')
-              AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
+              AND id < %(before)s
               AND (%(reason)s = '' OR reason = %(reason)s)
               AND (NOT %(unseen)s OR seen_at IS NULL)
             ORDER BY id DESC LIMIT %(limit)s
@@ -233,7 +234,7 @@ async def list_troubles(
         {
             "workspace": tx.workspace_id,
             "states": list(states),
-            "before": before,
+            "before": before or HIGHEST_ID,
             "reason": reason,
             "limit": limit,
             "unseen": is_unseen,

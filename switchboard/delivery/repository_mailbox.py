@@ -4,6 +4,7 @@ from uuid import UUID
 
 from switchboard.delivery.models import Mail, MailSummary
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID
 
 
 async def insert_mail(
@@ -27,11 +28,11 @@ async def list_mails(tx: Tx, before: UUID | None, recipient: str, limit: int) ->
         MailSummary,
         """
         SELECT id, message_id, mail_from, recipient, subject, created_at FROM app.mailbox_mail
-        WHERE workspace_id = %(workspace)s AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
+        WHERE workspace_id = %(workspace)s AND id < %(before)s
           AND (%(recipient)s = '' OR strpos(recipient, %(recipient)s) > 0)
         ORDER BY id DESC LIMIT %(limit)s
         """,
-        {"workspace": tx.workspace_id, "before": before, "recipient": recipient, "limit": limit},
+        {"workspace": tx.workspace_id, "before": before or HIGHEST_ID, "recipient": recipient, "limit": limit},
     )
 
 

@@ -9,8 +9,7 @@ from uuid import UUID
 from switchboard.flows.campaign_models import UNDER_WAY, AudienceKind, Campaign, Slice
 from switchboard.flows.models import STARTED, WHOLE
 from switchboard.kernel.db import Tx
-
-_NOBODY = UUID(int=0)
+from switchboard.kernel.ids import LOWEST_ID
 
 # The next members in the order of `place`, which is the contact's id but for an import: there it is the signal's.
 _MEMBERS: Mapping[AudienceKind, str] = {
@@ -314,7 +313,7 @@ def _whom(tx: Tx, campaign: Campaign, after: UUID | None, limit: int) -> dict[st
         "audience": campaign.audience_id,
         "missed": campaign.sends_to_missed_of,
         "missed_states": list(campaign.missed_states),
-        "after": after or _NOBODY,
+        "after": after or LOWEST_ID,
         "limit": limit,
     }
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from switchboard.delivery.models import CampaignPriority
 from switchboard.flows.campaign_models import Campaign, CampaignForm, CampaignState, Sweep, Variant
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID
 
 _CAMPAIGN = """id, name, title, state, flow_id, audience_kind, audience_id, root_id, sends_to_missed_of, missed_states,
     start_kind, start_at, local_date, local_hour, when_passed, throttle_per_minute, priority, winner_rule,
@@ -162,10 +163,10 @@ async def list_campaigns(tx: Tx, before: UUID | None, limit: int) -> list[Campai
         Campaign,
         f"""
         SELECT {_CAMPAIGN} FROM app.campaign WHERE workspace_id = %(workspace)s AND archived_at IS NULL
-          AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
+          AND id < %(before)s
         ORDER BY id DESC LIMIT %(limit)s
         """,
-        {"workspace": tx.workspace_id, "before": before, "limit": limit},
+        {"workspace": tx.workspace_id, "before": before or HIGHEST_ID, "limit": limit},
     )
 
 

@@ -7,8 +7,7 @@ from uuid import UUID
 from switchboard.flows.campaign_models import CANCELLED, UNDER_WAY, Change, Recipient
 from switchboard.flows.models import VersionKey
 from switchboard.kernel.db import Tx
-
-_NOBODY = UUID(int=0)
+from switchboard.kernel.ids import LOWEST_ID
 
 # Whoever got it is not taken for somebody who did not, whatever happens to a later message of theirs; an answer and an
 # opt-out come after everything else. Whoever was never taken in stays so.
@@ -182,7 +181,7 @@ async def list_recipients(
             "workspace": tx.workspace_id,
             "campaign": campaign_id,
             "state": state,
-            "after": after or _NOBODY,
+            "after": after or LOWEST_ID,
             "limit": limit,
         },
     )
@@ -251,7 +250,7 @@ async def page_of_runs(
             SELECT contact_id, run_id, state FROM app.campaign_recipient
             WHERE workspace_id = %s AND campaign_id = %s AND contact_id > %s ORDER BY contact_id LIMIT %s
             """,
-            (tx.workspace_id, campaign_id, after or _NOBODY, limit),
+            (tx.workspace_id, campaign_id, after or LOWEST_ID, limit),
         )
     ]
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from switchboard.inbox.models import Conversation, Incoming, Position, View
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID
 
 _COLUMNS = """id, contact_id, channel, subject, preview, state, owner_id, lead_id, reply_address, snoozed_until,
     waiting_since, last_message_at"""
@@ -38,7 +39,7 @@ async def list_conversations(
             "workspace": tx.workspace_id,
             "me": me,
             "at": after.last_message_at if after else "infinity",
-            "id": after.id if after else UUID(int=(1 << 128) - 1),
+            "id": after.id if after else HIGHEST_ID,
             "limit": limit,
         },
     )

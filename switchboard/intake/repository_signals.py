@@ -7,6 +7,7 @@ from uuid import UUID
 
 from switchboard.intake.models import LoggedSignal, SignalHistory, SignalStep, StoredSignal
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID
 
 MOST_RERUN = 1_000
 
@@ -43,11 +44,11 @@ async def list_signals(tx: Tx, source_id: UUID, bounds: Bounds, most: int) -> li
         f"""
         SELECT {_LOGGED} FROM (
             SELECT id, source_id, received_at, payload, import_id, import_row FROM app.signal
-            WHERE source_id = %(source)s AND (%(bound)s::uuid IS NULL OR id {comparison} %(bound)s)
+            WHERE source_id = %(source)s AND id {comparison} %(bound)s
             ORDER BY id {order} LIMIT %(most)s
         ) AS s {_BESIDE} ORDER BY s.id DESC
         """,
-        {"source": source_id, "bound": bounds.newer_than or bounds.older_than, "most": most},
+        {"source": source_id, "bound": bounds.newer_than or bounds.older_than or HIGHEST_ID, "most": most},
     )
 
 

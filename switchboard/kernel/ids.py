@@ -9,6 +9,10 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID, SafeUUID
 
+# Below and above every id: where a keyset list begins. A bound that is always there keeps the walk of the index bounded
+# under a plan that serves all values, too; `%s IS NULL OR id < %s` reads the whole index up to the page.
+LOWEST_ID = UUID(int=0)
+HIGHEST_ID = UUID(int=(1 << 128) - 1)
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
 _RANDOM_BITS = 62
 _NANOSECONDS = 1_000_000

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from switchboard.kernel.db import Tx
-from switchboard.kernel.ids import new_id
+from switchboard.kernel.ids import HIGHEST_ID, new_id
 from switchboard.people.drafts import blocking_keys
 from switchboard.people.models import Contact, ContactRow, ContactSummary, Identity, IdentityKind, Key
 from switchboard.people.normalising import fold
@@ -217,10 +217,10 @@ async def list_contacts(tx: Tx, before: UUID | None, limit: int) -> list[Contact
         ContactSummary,
         f"""
         SELECT {SUMMARY_COLUMNS} FROM app.contact c
-        WHERE c.workspace_id = %s AND c.merged_into IS NULL AND (%s::uuid IS NULL OR c.id < %s)
+        WHERE c.workspace_id = %s AND c.merged_into IS NULL AND c.id < %s
         ORDER BY c.id DESC LIMIT %s
         """,
-        (tx.workspace_id, before, before, limit),
+        (tx.workspace_id, before or HIGHEST_ID, limit),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID
 
 TYPO_LIKENESS = 0.65
 
@@ -38,10 +39,10 @@ async def find_by_words(tx: Tx, words: Collection[str], before: UUID | None, lim
     rows = await tx.fetch_tuples(
         """
         SELECT s.contact_id FROM app.contact_search s JOIN app.contact c ON c.id = s.contact_id
-        WHERE s.workspace_id = %s AND c.merged_into IS NULL AND (%s::uuid IS NULL OR s.contact_id < %s)
+        WHERE s.workspace_id = %s AND c.merged_into IS NULL AND s.contact_id < %s
         ORDER BY s.contact_id DESC LIMIT %s
         """,
-        (tx.workspace_id, before, before, limit),
+        (tx.workspace_id, before or HIGHEST_ID, limit),
     )
     # Ends the search; no table is read.
     await tx.execute("SELECT set_config('app.search_words', '', true)")

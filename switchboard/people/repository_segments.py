@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID, LOWEST_ID
 from switchboard.people.models import ContactSummary
 from switchboard.people.repository import load_contacts
 from switchboard.people.segment_models import MemberOf, Segment, SegmentMember
@@ -79,10 +80,10 @@ async def list_segments(tx: Tx, before: UUID | None, limit: int) -> list[Segment
         Segment,
         f"""
         SELECT {_SEGMENT} FROM app.segment s
-        WHERE s.workspace_id = %s AND s.archived_at IS NULL AND (%s::uuid IS NULL OR s.id < %s)
+        WHERE s.workspace_id = %s AND s.archived_at IS NULL AND s.id < %s
         ORDER BY s.id DESC LIMIT %s
         """,
-        (tx.workspace_id, before, before, limit),
+        (tx.workspace_id, before or HIGHEST_ID, limit),
     )
 
 
@@ -139,10 +140,10 @@ async def list_members(tx: Tx, segment_id: UUID, after: UUID | None, limit: int)
     rows = await tx.fetch_tuples(
         """
         SELECT contact_id, added_at FROM app.segment_member
-        WHERE segment_id = %s AND workspace_id = %s AND (%s::uuid IS NULL OR contact_id > %s)
+        WHERE segment_id = %s AND workspace_id = %s AND contact_id > %s
         ORDER BY contact_id LIMIT %s
         """,
-        (segment_id, tx.workspace_id, after, after, limit),
+        (segment_id, tx.workspace_id, after or LOWEST_ID, limit),
     )
     return await _with_contacts(tx, rows)
 

@@ -7,10 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 from switchboard.kernel.db import Tx
-from switchboard.kernel.ids import new_id
+from switchboard.kernel.ids import HIGHEST_ID, new_id
 from switchboard.people.models import Reason, Suggestion
 
 MOST_CANDIDATES = 40
+ABOVE_ALL_SCORES = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +127,15 @@ async def upsert_suggestions(tx: Tx, pairs: Sequence[Pair]) -> list[UUID]:
 
 async def list_open(tx: Tx, after: tuple[int, UUID] | None, limit: int) -> list[Suggestion]:
     """Open suggestions, the surest first, those after the given score and id."""
-    score, last_id = after or (None, None)
     # Walks the partial index merge_suggestion_open.
     rows = await tx.fetch_all(
         SuggestionRow,
         f"""
         SELECT {_SUGGESTION} FROM {_BOTH}
-        WHERE s.workspace_id = %s AND s.state = 'open' AND (%s::int IS NULL OR (s.score, s.id) < (%s, %s))
+        WHERE s.workspace_id = %s AND s.state = 'open' AND (s.score, s.id) < (%s, %s)
         ORDER BY s.score DESC, s.id DESC LIMIT %s
         """,
-        (tx.workspace_id, score, score, last_id, limit),
+        (tx.workspace_id, *(after or (ABOVE_ALL_SCORES, HIGHEST_ID)), limit),
     )
     return [_suggestion(row) for row in rows]
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID
 from switchboard.people.models import ContactSummary
 from switchboard.people.repository import SUMMARY_COLUMNS
 
@@ -71,10 +72,10 @@ async def list_tagged(tx: Tx, tag: str, before: UUID | None, limit: int) -> list
         ContactSummary,
         f"""
         SELECT {SUMMARY_COLUMNS} FROM app.contact_tag t JOIN app.contact c ON c.id = t.contact_id
-        WHERE t.workspace_id = %s AND t.tag = %s AND c.merged_into IS NULL AND (%s::uuid IS NULL OR t.contact_id < %s)
+        WHERE t.workspace_id = %s AND t.tag = %s AND c.merged_into IS NULL AND t.contact_id < %s
         ORDER BY t.contact_id DESC LIMIT %s
         """,
-        (tx.workspace_id, tag, before, before, limit),
+        (tx.workspace_id, tag, before or HIGHEST_ID, limit),
     )
 
 

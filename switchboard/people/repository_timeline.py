@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import HIGHEST_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ async def list_events(
         CROSS JOIN LATERAL (
             SELECT id, at, kind, lead_id, subject_id, actor_kind, actor_id, data FROM app.event
             WHERE workspace_id = %(workspace)s AND contact_id = c.id
-              AND (%(before)s::uuid IS NULL OR id < %(before)s)
+              AND id < %(before)s
               AND (%(lead)s::uuid IS NULL OR lead_id = %(lead)s)
             ORDER BY id DESC LIMIT %(limit)s
         ) e
@@ -87,7 +88,7 @@ async def list_events(
             "workspace": tx.workspace_id,
             "contacts": list(contact_ids),
             "lead": lead_id,
-            "before": before,
+            "before": before or HIGHEST_ID,
             "limit": limit,
         },
     )
