@@ -29,7 +29,8 @@ WITH person AS MATERIALIZED (
     FROM person
 ), words AS (
     INSERT INTO app.contact_search (contact_id, workspace_id, words)
-    SELECT contact_id, %(workspace)s, lower(concat_ws(' ', first_name, last_name, company, email, phone)) FROM person
+    SELECT contact_id, %(workspace)s, lower(concat_ws(' ', first_name, last_name, company, 'person' || n,
+        'bench example', substr(phone, 2), substr(phone, 3))) FROM person
 ), addresses AS (
     INSERT INTO app.identity (id, workspace_id, contact_id, kind, value, raw, created_at)
     SELECT app.uuid7(at), %(workspace)s, contact_id, kind, value, value, at
