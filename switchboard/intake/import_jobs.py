@@ -1,51 +1,41 @@
 """The jobs of an import: a look at the top of the file, then slices of rows that become signals."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from uuid import UUID
 
-import msgspec
+import structlog
 
+from switchboard.accounts import service as accounts
 from switchboard.intake import repository, repository_imports
-from switchboard.intake.app import CONTENT_WINDOW, OWN_ID_WINDOW
 from switchboard.intake.batcher import QUEUE
 from switchboard.intake.files import Row, Table
 from switchboard.intake.files_preview import guess_columns
-from switchboard.intake.formats.coercion import as_text
-from switchboard.intake.formats.dedupe import dedupe_key
-from switchboard.intake.formats.payloads import Payload
 from switchboard.intake.import_files import ImportFiles
-from switchboard.intake.import_tally import add_progress, reason
+from switchboard.intake.import_recognition import recognise_slice
+from switchboard.intake.import_slices import Slice, SliceReader, Wanted, storable
+from switchboard.intake.import_tally import add_progress
 from switchboard.intake.importing import EXAMINE, RUN, SAMPLE_ROWS, headers_key
-from switchboard.intake.mapping import FieldMapping, flatten
-from switchboard.intake.models import Import, NewSignal
-from switchboard.intake.repository_imports import ImportProblem, Progress
+from switchboard.intake.models import Import
+from switchboard.intake.repository_imports import Progress
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import SwitchboardError
 from switchboard.kernel.events import Event
-from switchboard.kernel.ids import new_id
 from switchboard.kernel.jobs import Again, JobHandler
 from switchboard.kernel.queues import wake
 
-SLICE_ROWS = 2_000
+# What one transaction takes: it holds the rotas of its leads, and live leads are routed by them too.
+SLICE_ROWS = 1_000
 GUESS_ROWS = 200
 # While this many rows wait to be recognised, reading on would only make the queue longer.
 MOST_UNSETTLED = 10_000
 LONGEST_SAMPLE_CELL = 500
 
-
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    """Rows of a file, made ready for the database: signals, each key once, and rows that cannot become one."""
-
-    signals: list[NewSignal]
-    rejected: list[ImportProblem]
-    repeated: int
-    rows: int
+log = structlog.get_logger()
 
 
 class ImportJobs:
@@ -53,6 +43,7 @@ class ImportJobs:
 
     def __init__(self) -> None:
         self._files = ImportFiles()
+        self._readers: dict[UUID, SliceReader] = {}
 
     def handlers(self) -> Mapping[str, JobHandler]:
         """By kind of job."""
@@ -67,7 +58,7 @@ class ImportJobs:
             opened = await self._files.open(tx, import_)
             examined = await asyncio.to_thread(_examine, import_, opened.table)
         except SwitchboardError as error:
-            self._files.close(import_.id)
+            self._close(import_.id)
             await _fail(tx, import_, error)
             return
         key = headers_key(examined.sample)
@@ -76,7 +67,7 @@ class ImportJobs:
             await events.append(tx, [Event("import.examined", subject_id=import_.id)])
 
     async def run_slice(self, tx: Tx, payload: Mapping[str, object]) -> Again | None:
-        """Make signals of the next rows; progress is kept with them, so that a crash repeats or loses none."""
+        """Import the next rows; progress is kept with them, so that a crash repeats or loses none."""
         import_ = await repository_imports.find_import(tx, UUID(str(payload["import_id"])))
         if import_ is None or import_.state != "running" or import_.is_read:
             return None
@@ -85,20 +76,58 @@ class ImportJobs:
         try:
             taken = await self._take_slice(tx, import_)
         except SwitchboardError as error:
-            self._files.close(import_.id)
+            self._close(import_.id)
             await _fail(tx, import_, error)
             return None
-        await _store(tx, import_, taken)
-        if taken.rows == SLICE_ROWS:
+        await _bring_in(tx, import_, taken)
+        if taken.size == SLICE_ROWS:
             return Again(payload)
-        self._files.close(import_.id)
+        self._close(import_.id)
         await repository_imports.delete_chunks(tx, import_.id)
         return None
 
-    async def _take_slice(self, tx: Tx, import_: Import) -> _Slice:
+    async def _take_slice(self, tx: Tx, import_: Import) -> Slice:
+        region = (await accounts.get_workspace(tx)).default_region
         opened = await self._files.open(tx, import_)
-        rows = await asyncio.to_thread(opened.read, import_.rows_read, SLICE_ROWS)
-        return await asyncio.to_thread(_make_slice, import_, rows)
+        reader = self._readers.get(import_.id)
+        if reader is None or reader.opened is not opened:
+            reader = self._readers[import_.id] = SliceReader(opened)
+        return await reader.take(Wanted.next_of(import_, region, SLICE_ROWS))
+
+    def _close(self, import_id: UUID) -> None:
+        self._readers.pop(import_id, None)
+        self._files.close(import_id)
+
+
+async def _bring_in(tx: Tx, import_: Import, taken: Slice) -> None:
+    """Rows that begin no flows are recognised at once; where that fails they wait in the queue like all others.
+
+    There each of them is tried by itself, so that one row cannot hold up the rest.
+    """
+    if import_.id not in await repository_imports.find_quiet(tx, [import_.id]):
+        await _queue(tx, import_, taken)
+        return
+    try:
+        async with tx.savepoint():
+            progress = await recognise_slice(tx, import_, taken)
+    except Exception as error:  # noqa: BLE001 whatever went wrong, the rows are not lost, and will be tried one by one
+        log.info("import.one_by_one", error=type(error).__name__)
+        await _queue(tx, import_, taken)
+        return
+    await add_progress(tx, import_.id, replace(progress, is_read=taken.size < SLICE_ROWS))
+
+
+async def _queue(tx: Tx, import_: Import, taken: Slice) -> None:
+    signals = [row.signal for row in taken.rows]
+    stored = await repository.insert_signals(tx, signals) if signals else set()
+    if taken.rejected:
+        await repository_imports.insert_problems(tx, import_.id, taken.rejected)
+    duplicates = taken.repeated + len(signals) - len(stored)
+    progress = Progress(
+        read=taken.size, duplicate=duplicates, failed=len(taken.rejected), is_read=taken.size < SLICE_ROWS
+    )
+    await wake(tx, QUEUE)
+    await add_progress(tx, import_.id, progress)
 
 
 async def _fail(tx: Tx, import_: Import, error: SwitchboardError) -> None:
@@ -106,18 +135,6 @@ async def _fail(tx: Tx, import_: Import, error: SwitchboardError) -> None:
         tx, import_.id, before=["uploaded", "running"], after="failed", detail=error.message
     ):
         await events.append(tx, [Event("import.failed", subject_id=import_.id)])
-
-
-async def _store(tx: Tx, import_: Import, taken: _Slice) -> None:
-    stored = await repository.insert_signals(tx, taken.signals) if taken.signals else set()
-    if taken.rejected:
-        await repository_imports.insert_problems(tx, import_.id, taken.rejected)
-    duplicates = taken.repeated + len(taken.signals) - len(stored)
-    progress = Progress(
-        read=taken.rows, duplicate=duplicates, failed=len(taken.rejected), is_read=taken.rows < SLICE_ROWS
-    )
-    await wake(tx, QUEUE)
-    await add_progress(tx, import_.id, progress)
 
 
 def _examine(import_: Import, table: Table) -> Import:
@@ -139,46 +156,7 @@ def _examine(import_: Import, table: Table) -> Import:
 
 def _sample_row(row: Row) -> dict[str, object]:
     cells = {
-        name: _storable(cell[:LONGEST_SAMPLE_CELL]) if isinstance(cell, str) else cell
+        name: storable(cell[:LONGEST_SAMPLE_CELL]) if isinstance(cell, str) else cell
         for name, cell in row.cells.items()
     }
     return {"number": row.number, "cells": cells, "problems": [problem.as_json() for problem in row.problems]}
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "\ufffd")
-
-
-def _make_slice(import_: Import, rows: Sequence[Row]) -> _Slice:
-    mapping = FieldMapping.from_json(import_.columns)
-    by_key: dict[UUID, NewSignal] = {}
-    rejected = []
-    for row in rows:
-        if row.problems:
-            cells = {name: _storable(cell) if isinstance(cell, str) else cell for name, cell in row.cells.items()}
-            why = reason([problem.as_json() for problem in row.problems])
-            rejected.append(ImportProblem(row.number, why, cells))
-            continue
-        signal = _new_signal(import_, row, mapping)
-        by_key.setdefault(signal.key, signal)
-    repeated = len(rows) - len(rejected) - len(by_key)
-    return _Slice(list(by_key.values()), rejected, repeated, len(rows))
-
-
-def _new_signal(import_: Import, row: Row, mapping: FieldMapping) -> NewSignal:
-    # Postgres keeps every character but this one.
-    raw = msgspec.json.encode(row.cells).replace(b"\\u0000", b"\\ufffd")
-    rule = mapping.rules.get("source_own_id")
-    own_id = as_text(rule.read(flatten(row.cells)), 200) if rule else None
-    # The same row twice in one file is one signal; in another file it is news from the sender.
-    space = import_.source_id if own_id else import_.id
-    return NewSignal(
-        id=new_id(),
-        workspace_id=import_.workspace_id,
-        source_id=import_.source_id,
-        key=dedupe_key(space, None, own_id, Payload(raw, row.cells)),
-        window_seconds=OWN_ID_WINDOW if own_id else CONTENT_WINDOW,
-        payload=raw.decode(),
-        import_id=import_.id,
-        import_row=row.number,
-    )

@@ -16,22 +16,35 @@ async def count_imported(
     tx: Tx, due: Sequence[DueSignal], outcomes: Sequence[SignalOutcome], payloads: Mapping[UUID, object]
 ) -> None:
     """Add the outcomes of imported signals to their import's report, and keep the rows that failed with reasons."""
-    origin = {signal.signal_id: signal for signal in due if signal.import_id is not None}
-    counts: dict[UUID, Counter[str]] = defaultdict(Counter)
-    rejected: dict[UUID, list[ImportProblem]] = defaultdict(list)
+    origin = {signal.signal_id: signal.import_id for signal in due if signal.import_id is not None}
+    by_import: dict[UUID, list[SignalOutcome]] = defaultdict(list)
     for outcome in outcomes:
-        signal = origin.get(outcome.signal_id)
-        if signal is None or signal.import_id is None:
-            continue
-        counts[signal.import_id][outcome.outcome] += 1
-        if outcome.outcome == "failed":
-            rejected[signal.import_id].append(_problem(signal, outcome, payloads.get(signal.signal_id)))
-    for import_id, problems in sorted(rejected.items()):
-        await repository_imports.insert_problems(tx, import_id, problems)
+        if (import_id := origin.get(outcome.signal_id)) is not None:
+            by_import[import_id].append(outcome)
+    for import_id, own in sorted(by_import.items()):
+        if rejected := list_rejected(due, own, payloads):
+            await repository_imports.insert_problems(tx, import_id, rejected)
     # Last, because every process that recognises rows of the same file waits for this row.
-    for import_id, counted in sorted(counts.items()):
-        new, updated = counted["opened"] + counted["junk"], counted["joined"]
-        await add_progress(tx, import_id, Progress(new=new, updated=updated, failed=counted["failed"]))
+    for import_id, own in sorted(by_import.items()):
+        await add_progress(tx, import_id, count_outcomes(own))
+
+
+def count_outcomes(outcomes: Sequence[SignalOutcome]) -> Progress:
+    """What recognised rows add to their import's report."""
+    counted = Counter(outcome.outcome for outcome in outcomes)
+    return Progress(new=counted["opened"] + counted["junk"], updated=counted["joined"], failed=counted["failed"])
+
+
+def list_rejected(
+    due: Sequence[DueSignal], outcomes: Sequence[SignalOutcome], payloads: Mapping[UUID, object]
+) -> list[ImportProblem]:
+    """The rows that failed, with reasons; `payloads` has the cells by signal."""
+    failed = {outcome.signal_id: outcome for outcome in outcomes if outcome.outcome == "failed"}
+    return [
+        _problem(signal, failed[signal.signal_id], payloads.get(signal.signal_id))
+        for signal in due
+        if signal.signal_id in failed
+    ]
 
 
 async def add_progress(tx: Tx, import_id: UUID, progress: Progress) -> None:

@@ -6,50 +6,29 @@ A batch is claimed across workspaces and handled a workspace at a time. A row th
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
-import msgspec
 import psycopg
 import structlog
 
-from switchboard.accounts import service as accounts
 from switchboard.intake import repository, repository_imports
-from switchboard.intake.formats.answers import Reading, assemble
-from switchboard.intake.formats.base import Parsed
-from switchboard.intake.formats.registry import get_format
 from switchboard.intake.import_tally import count_imported
 from switchboard.intake.mapping import FieldMapping
-from switchboard.intake.models import DueSignal, SignalOutcome, Source, StoredSignal
+from switchboard.intake.models import DueSignal, SignalOutcome, StoredSignal
+from switchboard.intake.outcomes import Read, fail, read_signal, settle
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
-from switchboard.kernel.errors import InvalidError, Problem, UnavailableError
-from switchboard.kernel.events import Actor
+from switchboard.kernel.errors import Problem, UnavailableError
 from switchboard.kernel.queues import Tick, backoff
-from switchboard.leads import service as leads
-from switchboard.leads.models import Enquiry
-from switchboard.people import service as people
-from switchboard.people.models import Recognised, Sighting
 
 MOST_SIGNALS = 500
 SIDE_BY_SIDE = 2
 # Whoever stops the process waits for so many batches at most.
 BATCHES_IN_A_ROW = 4
 MOST_ATTEMPTS = 8
-# A sender's clock may be wrong; a lead from the future would stand on top of every list for ever.
-OLDEST = timedelta(days=3650)
 
 log = structlog.get_logger()
-
-
-class _Read(msgspec.Struct, frozen=True):
-    """One claimed signal, read: what it says, or why it says nothing."""
-
-    due: DueSignal
-    source: Source
-    parsed: Parsed | None
-    problems: tuple[Problem, ...] = ()
 
 
 class RecognitionLoop:
@@ -150,7 +129,7 @@ async def _put_off(tx: Tx, signal: DueSignal, error: Exception) -> None:
         await repository.postpone_due(tx, signal.signal_id, await tx.now() + backoff(signal.attempts + 1))
         return
     problem = Problem("", f"Recognition failed {MOST_ATTEMPTS} times: {type(error).__name__}. Run it again later.")
-    await _finish(tx, [_failed(signal, (problem,))], [signal], {})
+    await _finish(tx, [fail(signal, problem)], [signal], {})
 
 
 async def recognise(tx: Tx, due: Sequence[DueSignal]) -> list[SignalOutcome]:
@@ -159,13 +138,7 @@ async def recognise(tx: Tx, due: Sequence[DueSignal]) -> list[SignalOutcome]:
     tx.newcomers.clear()
     received = {signal.id: signal for signal in await repository.load_signals(tx, due)}
     reads = await _read_all(tx, due, received)
-    outcomes = [_failed(each.due, each.problems) for each in reads if each.parsed is None]
-    tests = [each for each in reads if each.parsed is not None and each.parsed.is_test]
-    outcomes += [SignalOutcome(each.due.signal_id, each.due.received_at, each.source.id, "test") for each in tests]
-    usable = [each for each in reads if each.parsed is not None and not each.parsed.is_test]
-    if usable:
-        async with events.gathering(tx):
-            outcomes += await _recognise_people(tx, usable)
+    outcomes = await settle(tx, reads)
     await _finish(tx, outcomes, due, received)
     return outcomes
 
@@ -178,123 +151,12 @@ async def _finish(
     await count_imported(tx, due, outcomes, {signal.id: signal.payload for signal in received.values()})
 
 
-async def _read_all(tx: Tx, due: Sequence[DueSignal], received: Mapping[UUID, StoredSignal]) -> list[_Read]:
+async def _read_all(tx: Tx, due: Sequence[DueSignal], received: Mapping[UUID, StoredSignal]) -> list[Read]:
     sources = await repository.load_sources(tx, list({signal.source_id for signal in due}))
     import_ids = sorted({signal.import_id for signal in due if signal.import_id is not None})
     columns = await repository_imports.load_columns(tx, import_ids) if import_ids else {}
     mappings = {source.id: FieldMapping.from_json(source.mapping) for source in sources.values()}
     mappings |= {import_id: FieldMapping.from_json(mapping) for import_id, mapping in columns.items()}
-    return [_read(signal, sources[signal.source_id], received[signal.signal_id].payload, mappings) for signal in due]
-
-
-def _read(due: DueSignal, source: Source, payload: object, mappings: Mapping[UUID, FieldMapping]) -> _Read:
-    try:
-        parsed = _parse(due, source, payload, mappings)
-    except InvalidError as error:
-        return _Read(due, source, None, error.problems or (Problem("", error.message),))
-    if parsed.is_test and due.import_id is not None:
-        return _Read(due, source, None, (Problem("is_test", "the row says that it is only a test"),))
-    if parsed.details_id is not None:
-        reason = "the payload only announces a lead; connect the vendor so that its details can be fetched"
-        return _Read(due, source, None, (Problem("", reason),))
-    return _Read(due, source, parsed)
-
-
-def _parse(due: DueSignal, source: Source, payload: object, mappings: Mapping[UUID, FieldMapping]) -> Parsed:
-    """A row of a file is read by the columns of its import, everything else by its source's format and mapping."""
-    if due.import_id is not None and isinstance(payload, dict):
-        return assemble(Reading(payload), mappings[due.import_id])
-    return get_format(source.format).parse(payload, mappings[source.id])
-
-
-async def _recognise_people(tx: Tx, reads: Sequence[_Read]) -> list[SignalOutcome]:
-    workspace = await tx.remember("workspace", accounts.get_workspace)
-    sightings = [_sighting(each.parsed) for each in reads if each.parsed is not None]
-    actors = [Actor("source", each.source.id) for each in reads]
-    recognised = await people.recognise(tx, sightings, workspace.default_region, actors)
-    tx.newcomers |= {found.contact_id: frozenset() for found in recognised if found.is_new and found.contact_id}
-    nobody = [
-        _failed(each.due, found.problems)
-        for each, found in zip(reads, recognised, strict=True)
-        if found.contact_id is None
-    ]
-    known = [(each, found) for each, found in zip(reads, recognised, strict=True) if found.contact_id is not None]
-    return nobody + await _open_leads(tx, known) if known else nobody
-
-
-async def _open_leads(tx: Tx, known: Sequence[tuple[_Read, Recognised]]) -> list[SignalOutcome]:
-    now = await tx.now()
-    enquiries = [_enquiry(each, found, now) for each, found in known]
-    opened = await leads.open_and_route(tx, enquiries, trigger="came in")
     return [
-        SignalOutcome(
-            signal_id=each.due.signal_id,
-            received_at=each.due.received_at,
-            source_id=each.source.id,
-            outcome="junk" if each.parsed and each.parsed.junk_reason else "opened" if lead.is_new else "joined",
-            contact_id=found.contact_id,
-            lead_id=lead.lead_id,
-            problems=tuple(problem.as_json() for problem in found.problems),
-        )
-        for (each, found), lead in zip(known, opened, strict=True)
+        read_signal(signal, sources[signal.source_id], received[signal.signal_id].payload, mappings) for signal in due
     ]
-
-
-def _sighting(parsed: Parsed) -> Sighting:
-    return Sighting(
-        name=parsed.name or "",
-        first_name=parsed.first_name or "",
-        last_name=parsed.last_name or "",
-        email=parsed.email or "",
-        phone=parsed.phone or "",
-        company=parsed.company or "",
-        country=parsed.country or "",
-        time_zone=parsed.time_zone or "",
-        locale=parsed.locale or "",
-        fields=parsed.fields,
-        consent=parsed.consent,
-        consent_text=parsed.consent_text or "",
-    )
-
-
-def _enquiry(read: _Read, found: Recognised, now: datetime) -> Enquiry:
-    parsed = read.parsed
-    if parsed is None or found.contact_id is None:
-        raise RuntimeError("only read signals of known contacts become enquiries")
-    utm = {
-        name: value
-        for name in ("source", "medium", "campaign", "term", "content")
-        if (value := getattr(parsed.utm, name))
-    }
-    return Enquiry(
-        contact_id=found.contact_id,
-        source_id=read.source.id,
-        title=parsed.message or "",
-        value_minor=parsed.value_minor,
-        currency=parsed.currency,
-        utm=utm,
-        fields=_lead_fields(parsed),
-        stage=parsed.stage,
-        occurred_at=_believable(parsed.occurred_at, now),
-        is_junk=parsed.junk_reason is not None,
-        junk_reason=parsed.junk_reason,
-    )
-
-
-def _lead_fields(parsed: Parsed) -> Mapping[str, object]:
-    page = {"page_url": parsed.page_url} if parsed.page_url else {}
-    return {**parsed.fields, **page}
-
-
-def _believable(at: datetime | None, now: datetime) -> datetime:
-    return at if at is not None and now - OLDEST <= at <= now else now
-
-
-def _failed(signal: DueSignal, problems: Sequence[Problem]) -> SignalOutcome:
-    return SignalOutcome(
-        signal.signal_id,
-        signal.received_at,
-        signal.source_id,
-        "failed",
-        problems=tuple(problem.as_json() for problem in problems),
-    )

@@ -1,11 +1,12 @@
 """The statements of the intake room's hot path: sources, accepting, claiming, outcomes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from switchboard.intake.models import DueSignal, NewSignal, SignalOutcome, Source, StoredSignal
+from switchboard.kernel.columns import read_ids
 from switchboard.kernel.db import Tx
 
 SOURCE_COLUMNS = """id, workspace_id, name, format, token, signing_secret, mapping, mapping_version, settings,
@@ -59,6 +60,53 @@ async def insert_signals(tx: Tx, signals: Sequence[NewSignal]) -> set[UUID]:
         },
     )
     return {row[0] for row in rows}
+
+
+# As _ACCEPT, for signals that are recognised in the same transaction: nothing becomes due. They have one workspace,
+# source and import; all that were new is told in one value, because a row for each costs more than the rest.
+_KEEP = """
+WITH incoming AS (
+    SELECT * FROM unnest(%(ids)b::uuid[], %(keys)b::uuid[], %(windows)s::int[], %(payloads)b::text[],
+                         %(import_rows)s::int[])
+        AS new (id, key, window_seconds, payload, import_row)
+), accepted AS (
+    INSERT INTO app.signal_key AS known (source_id, key, workspace_id, signal_id, expires_at)
+    SELECT %(source)s, key, %(workspace)s, id, app.now() + make_interval(secs => window_seconds)
+    FROM incoming ORDER BY key
+    ON CONFLICT (source_id, key) DO UPDATE SET signal_id = excluded.signal_id, expires_at = excluded.expires_at
+    WHERE known.expires_at <= app.now()
+    RETURNING signal_id
+), stored AS (
+    INSERT INTO app.signal (id, workspace_id, source_id, received_at, payload, import_id, import_row)
+    SELECT id, %(workspace)s, %(source)s, app.now(), payload::json, %(import)s, import_row
+    FROM incoming WHERE id IN (SELECT signal_id FROM accepted)
+)
+SELECT CASE WHEN count(*) < %(number)s THEN array_agg(signal_id)::text END FROM accepted
+"""
+
+
+async def insert_undue_signals(tx: Tx, signals: Sequence[NewSignal]) -> Collection[UUID]:
+    """Store rows of one file that are recognised in this transaction; returns the ids that were new.
+
+    No two of `signals` may have the same key.
+    """
+    ids = [signal.id for signal in signals]
+    # See the statement.
+    new = await tx.fetch_value(
+        _KEEP,
+        {
+            "workspace": tx.workspace_id,
+            "source": signals[0].source_id,
+            "import": signals[0].import_id,
+            "number": len(signals),
+            "ids": ids,
+            "keys": [signal.key for signal in signals],
+            "windows": [signal.window_seconds for signal in signals],
+            "payloads": [signal.payload for signal in signals],
+            "import_rows": [signal.import_row for signal in signals],
+        },
+    )
+    return set(ids) if new is None else {signal_id for signal_id in read_ids(new) if signal_id is not None}
 
 
 async def find_signal_ids(tx: Tx, keys: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], UUID]:
@@ -134,6 +182,32 @@ async def conclude(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
             [each.lead_id for each in outcomes],
             [json.dumps(each.problems) if each.problems else "[]" for each in outcomes],
         ),
+    )
+
+
+async def insert_outcomes(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
+    """Write down what became of signals that were never due."""
+    if not outcomes:
+        return
+    # Adds a batch of rows; the primary key and the partial indexes of outcomes are touched.
+    await tx.execute(
+        """
+        INSERT INTO app.signal_outcome
+            (signal_id, received_at, workspace_id, source_id, outcome, contact_id, lead_id, problems)
+        SELECT signal_id, app.now(), %(workspace)s, %(source)s, outcome, contact_id, lead_id, problems::jsonb
+        FROM unnest(%(signals)s::uuid[], %(outcomes)s::text[], %(contacts)s::uuid[], %(leads)s::uuid[],
+                    %(problems)s::text[])
+            AS new (signal_id, outcome, contact_id, lead_id, problems)
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "source": outcomes[0].source_id,
+            "signals": [each.signal_id for each in outcomes],
+            "outcomes": [each.outcome for each in outcomes],
+            "contacts": [each.contact_id for each in outcomes],
+            "leads": [each.lead_id for each in outcomes],
+            "problems": [json.dumps(each.problems) if each.problems else "[]" for each in outcomes],
+        },
     )
 
 

@@ -48,7 +48,11 @@ async def recognise(
     address gets no contact; its problems say why. `actors` has who saw each of them, for the timeline; nobody named,
     it was Switchboard.
     """
-    seen = [normalise(sighting, region) for sighting in sightings]
+    return await recognise_seen(tx, [normalise(sighting, region) for sighting in sightings], actors)
+
+
+async def recognise_seen(tx: Tx, seen: Sequence[NormalSighting], actors: Sequence[Actor] = ()) -> list[Recognised]:
+    """As `recognise`, of sightings in normal form."""
     settled = await _settle(tx, seen)
     after = _drafts(settled, seen)
     contact_ids = settled.resolution.contact_ids

@@ -20,7 +20,7 @@ from switchboard.people.drafts import ConsentGiven, changed_columns
 from switchboard.people.errors import ContactNotFoundError
 from switchboard.people.models import Consent, Contact, ContactRow, ContactSummary, Identity, Note, Sighting
 from switchboard.people.normalising import fold, normalise, tidy
-from switchboard.people.recognition import recognise, refresh_words
+from switchboard.people.recognition import recognise, recognise_seen, refresh_words
 
 __all__ = [
     "ContactForm",
@@ -39,6 +39,7 @@ __all__ = [
     "opt_in",
     "opt_out",
     "recognise",
+    "recognise_seen",
     "search_contacts",
     "set_custom_field",
     "update_contact",

@@ -159,7 +159,7 @@ async def test_people_who_wait_go_before_a_file(database: Database, source: Sour
     handlers = job_handlers()
     await _work(database, handlers)
     async with database.transaction(owner.workspace_id) as tx:
-        await importing.start(tx, owner, import_id)
+        await importing.start(tx, owner, import_id, starts_flows=True)
     await _work(database, handlers)
     (live,) = await store(database, source, {"email": "now@x.example"})
     async with database.queue_loop() as tx:
@@ -214,7 +214,7 @@ async def test_cancelling_keeps_what_is_done_and_lets_the_rest_go(
     handlers = job_handlers()
     await _work(database, handlers)
     async with database.transaction(owner.workspace_id) as tx:
-        await importing.start(tx, owner, import_id)
+        await importing.start(tx, owner, import_id, starts_flows=True)
     await _work(database, handlers)
     async with database.transaction(owner.workspace_id) as tx:
         cancelled = await importing.cancel(tx, owner, import_id)
@@ -230,7 +230,7 @@ async def test_cancelling_never_waits_for_rows_that_are_being_recognised(
     handlers = job_handlers()
     await _work(database, handlers)
     async with database.transaction(owner.workspace_id) as tx:
-        await importing.start(tx, owner, import_id)
+        await importing.start(tx, owner, import_id, starts_flows=True)
     await _work(database, handlers)
     async with database.queue_loop() as recognising:
         assert len(await repository.claim_due(recognising, 1)) == 1
