@@ -1,7 +1,9 @@
 """How values travel to Postgres and back."""
 
 import json
+from struct import Struct
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from psycopg import adapters
@@ -12,12 +14,12 @@ from psycopg.types.json import JsonbLoader, JsonLoader
 
 
 def own_adapters() -> AdaptersMap:
-    """The driver's own ways, but for arrays in binary and JSON by a quicker reader.
+    """The driver's own ways, but for arrays in binary, by a quicker writer of ids, and JSON by a quicker reader.
 
     As text, each element of each array is searched for what to escape.
     """
     found = AdaptersMap(adapters)
-    found.register_dumper(list, ListBinaryDumper)
+    found.register_dumper(list, _QuickListDumper)
     found.register_loader("json", _QuickJsonLoader)
     found.register_loader("jsonb", _QuickJsonbLoader)
     return found
@@ -30,6 +32,26 @@ def read_json(data: bytes) -> Any:  # noqa: ANN401 whatever was written
     except msgspec.DecodeError:
         # The standard library also takes what Postgres keeps: halves of surrogate pairs, numbers beyond any range.
         return json.loads(data)
+
+
+# Of an array of one dimension that counts from 1: dimensions, whether nulls are among them, the elements' type, how
+# many, from which. Before each element stands its length, -1 for null.
+_HEAD = Struct("!iiIii")
+_UUID_OID = adapters.types["uuid"].oid
+_UUID_LENGTH, _NULL = b"\x00\x00\x00\x10", b"\xff\xff\xff\xff"
+
+
+class _QuickListDumper(ListBinaryDumper):
+    def dump(self, obj: list[Any]) -> Buffer | None:
+        # Ids are most of what recognition sends, and a call for each of them costs more than the id.
+        if obj and self.sub_dumper is not None and self.sub_dumper.oid == _UUID_OID and not isinstance(obj[0], list):
+            return _dump_ids(obj)
+        return super().dump(obj)
+
+
+def _dump_ids(ids: list[UUID | None]) -> bytes:
+    items = [_NULL if one is None else _UUID_LENGTH + one.int.to_bytes(16, "big") for one in ids]
+    return _HEAD.pack(1, _NULL in items, _UUID_OID, len(items), 1) + b"".join(items)
 
 
 class _QuickJsonLoader(JsonLoader):

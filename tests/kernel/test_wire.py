@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.kernel.db import Database
+from switchboard.kernel.ids import new_id
 from switchboard.kernel.wire import read_json
 
 _ANY_JSON = st.recursive(
@@ -37,3 +38,17 @@ async def test_columns_of_json_come_back_as_values(database: Database) -> None:
     async with database.directory() as tx:
         row = await tx.fetch_tuples("SELECT %s::json, %s::jsonb", (r'"\ud800"', '{"a": [1, 2.5, null]}'))
     assert row == [("\ud800", {"a": [1, 2.5, None]})]
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 1_000])
+@pytest.mark.parametrize("nulls", ["none", "some", "all", "nested"])
+async def test_ids_travel_as_the_driver_sends_them(database: Database, size: int, nulls: str) -> None:
+    ids: list[Any] = [new_id() for _ in range(size)]
+    if nulls == "some":
+        ids[::2] = [None] * len(ids[::2])
+    if nulls == "all":
+        ids = [None] * size
+    if nulls == "nested" and ids:
+        ids = [ids, list(reversed(ids))]
+    async with database.directory() as tx:
+        assert await tx.fetch_value("SELECT %s::uuid[]", (ids,)) == ids
