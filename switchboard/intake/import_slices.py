@@ -88,7 +88,7 @@ class SliceReader:
             taken = await asyncio.to_thread(_make_slice, self.opened, wanted)
         if taken.size == wanted.most:
             behind = wanted.after()
-            reading = asyncio.ensure_future(asyncio.to_thread(_make_slice, self.opened, behind))
+            reading = asyncio.get_running_loop().run_in_executor(None, _make_slice, self.opened, behind)
             # Whoever asks for these rows hears what went wrong; where nobody does, nobody need.
             reading.add_done_callback(_hear_out)
             self._ahead = behind, reading

@@ -37,21 +37,32 @@ def read_json(data: bytes) -> Any:  # noqa: ANN401 whatever was written
 # Of an array of one dimension that counts from 1: dimensions, whether nulls are among them, the elements' type, how
 # many, from which. Before each element stands its length, -1 for null.
 _HEAD = Struct("!iiIii")
-_UUID_OID = adapters.types["uuid"].oid
+_UUID_OID, _TEXT_OID = adapters.types["uuid"].oid, adapters.types["text"].oid
 _UUID_LENGTH, _NULL = b"\x00\x00\x00\x10", b"\xff\xff\xff\xff"
+_LENGTH = Struct("!i")
 
 
 class _QuickListDumper(ListBinaryDumper):
     def dump(self, obj: list[Any]) -> Buffer | None:
-        # Ids are most of what recognition sends, and a call for each of them costs more than the id.
-        if obj and self.sub_dumper is not None and self.sub_dumper.oid == _UUID_OID and not isinstance(obj[0], list):
-            return _dump_ids(obj)
+        # Ids and texts are most of what recognition sends, and a call for each of them costs more than writing it.
+        if obj and self.sub_dumper is not None and not isinstance(obj[0], list):
+            if self.sub_dumper.oid == _UUID_OID:
+                return _dump_ids(obj)
+            if self.sub_dumper.oid == _TEXT_OID:
+                return _dump_texts(obj)
         return super().dump(obj)
 
 
 def _dump_ids(ids: list[UUID | None]) -> bytes:
     items = [_NULL if one is None else _UUID_LENGTH + one.int.to_bytes(16, "big") for one in ids]
     return _HEAD.pack(1, _NULL in items, _UUID_OID, len(items), 1) + b"".join(items)
+
+
+def _dump_texts(texts: list[str | None]) -> bytes:
+    # The connection speaks UTF-8, as every database of ours does.
+    pack, written = _LENGTH.pack, [None if text is None else text.encode() for text in texts]
+    items = [_NULL if data is None else pack(len(data)) + data for data in written]
+    return _HEAD.pack(1, None in written, _TEXT_OID, len(items), 1) + b"".join(items)
 
 
 class _QuickJsonLoader(JsonLoader):

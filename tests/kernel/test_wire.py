@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.types.array import ListBinaryDumper
 
 from switchboard.kernel.db import Database
 from switchboard.kernel.ids import new_id
-from switchboard.kernel.wire import read_json
+from switchboard.kernel.wire import own_adapters, read_json
 
 _ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -52,3 +54,12 @@ async def test_ids_travel_as_the_driver_sends_them(database: Database, size: int
         ids = [ids, list(reversed(ids))]
     async with database.directory() as tx:
         assert await tx.fetch_value("SELECT %s::uuid[]", (ids,)) == ids
+
+
+@given(st.lists(st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+def test_texts_are_written_as_the_driver_writes_them(texts: list[str | None]) -> None:
+    written = [
+        kind(list, Transformer(own_adapters())).upgrade(texts, PyFormat.BINARY).dump(texts)
+        for kind in (ListBinaryDumper, own_adapters().get_dumper(list, PyFormat.BINARY))
+    ]
+    assert written[0] == written[1]
