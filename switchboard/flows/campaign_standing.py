@@ -74,6 +74,11 @@ class Standing:
     late: int = field(metadata={"help": "Those whose turn has come and who have no letter yet."})
     last_turn: datetime | None = field(metadata={"help": "When the last turn comes, None when nobody has one."})
 
+    def people_query(self, *states: str) -> str:
+        """The end of the ledger's address that shows those who stand there: all of it where they stand in several."""
+        found = [state for state in states if self.states.get(state)] or list(states[:1])
+        return f"?state={found[0]}" if len(found) == 1 else ""
+
     def share(self, state: str) -> str:
         """How many of those reached stand in a state, in percent; empty when nobody was reached."""
         return f"{100 * self.states.get(state, 0) / self.reached:.1f} %" if self.reached else ""

@@ -43,7 +43,7 @@ class TriedRow:
     title: str = field(metadata={"help": "What to call them."})
     words: Words = field(metadata={"help": "What would become of it."})
     due_at: datetime | None = field(metadata={"help": "When, in the workspace's zone."})
-    href: str = field(metadata={"help": "This page with their letter beside it, empty when they get none."})
+    href: str = field(metadata={"help": "This page with them, and their letter, beside the list."})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class DryRunPage:
     tried: DryRun = field(metadata={"help": "Totals and where the next page begins."})
     rows: list[TriedRow] = field(metadata={"help": "The people of this page."})
     left_out: list[tuple[str, int]] = field(metadata={"help": "Why people are left out, and how many."})
-    shown: TriedRow | None = field(metadata={"help": "Whose letter is shown."})
+    shown: TriedRow | None = field(metadata={"help": "Who is shown beside the list."})
     letter_href: str = field(metadata={"help": "Address of that letter."})
     list_href: str = field(metadata={"help": "This page without a letter."})
     first_href: str = field(metadata={"help": "Address of the first people, empty when these are they."})
@@ -72,7 +72,7 @@ async def show_dry_run(visit: Visit) -> Response:
     zone = (await accounts.get_workspace(tx)).time_zone
     rows = [_row(row, zone, here, after) for row in tried.rows]
     wanted = visit.query_id("show")
-    shown = next((row for row in rows if row.row.contact_id == wanted and row.href), None)
+    shown = next((row for row in rows if row.row.contact_id == wanted), None)
     context = DryRunPage(
         campaign=campaign,
         tried=tried,
@@ -110,7 +110,7 @@ def _row(row: DryRow, zone: str, here: str, after: UUID | None) -> TriedRow:
         title=row.name or row.address or "Nameless contact",
         words=ACTION_WORDS[row.action],
         due_at=to_local(row.due_at, zone) if row.due_at else None,
-        href=_href(here, after=after, show=row.contact_id) if row.template else "",
+        href=_href(here, after=after, show=row.contact_id),
     )
 
 

@@ -34,7 +34,7 @@ from switchboard.kernel.settings import Settings
 from switchboard.leads import listing
 from switchboard.leads import service as leads
 from switchboard.leads.models import LeadFilter, LeadSummary
-from switchboard.ops import queries
+from switchboard.ops import demo_campaigns, queries
 from switchboard.ops.demo_people import DemoLead, demo_leads
 from switchboard.ops.first_run import ROTA_NAME, SOURCE_NAME
 from switchboard.people import service as people
@@ -102,6 +102,7 @@ async def fill(database: Database, settings: Settings, workspace_id: UUID, kinds
     await _settle(database, "signals")
     await _settle(database, "steps")
     await _settle(database, "outbox")
+    await _send_campaign(database, team.setup, kinds)
     await _let_people_answer(database, settings, team, chance)
     log.info("demo.ready")
     return True
@@ -230,6 +231,19 @@ async def _lose_some(database: Database, team: _Team, chance: random.Random) -> 
         page = await listing.list_leads(tx, team.setup, LeadFilter(), names, limit=AT_ONCE)
         for lead in chance.sample(page.leads, min(LOST, len(page.leads))):
             await leads.change_stage(tx, chance.choice(team.members), [lead.id], "lost")
+
+
+async def _send_campaign(database: Database, caller: Caller, kinds: SubjectKinds) -> None:
+    """One campaign goes out at its pace while the rest of the demo is made; another is a draft."""
+    async with database.transaction(caller.workspace_id) as tx:
+        segment_id = await demo_campaigns.add_segment(tx, caller)
+    for _ in range(int(SETTLE_SECONDS * 4)):
+        async with database.transaction(caller.workspace_id) as tx:
+            if await demo_campaigns.is_filled(tx, caller, segment_id):
+                today = (await tx.now()).date()
+                await demo_campaigns.run_one_and_draft_one(tx, caller, segment_id, kinds, today)
+                return
+        await asyncio.sleep(0.25)
 
 
 async def _let_people_answer(database: Database, settings: Settings, team: _Team, chance: random.Random) -> None:

@@ -4,7 +4,12 @@ from uuid import UUID
 
 import pytest
 
-from switchboard.flows import repository_audience, repository_campaigns, repository_recipients
+from switchboard.flows import (
+    repository_audience,
+    repository_campaigns,
+    repository_choices,
+    repository_recipients,
+)
 from switchboard.flows.campaign_models import AudienceKind, Campaign, Change
 from switchboard.flows.campaign_terms import load_terms
 from switchboard.flows.versions import VersionShelf
@@ -106,3 +111,18 @@ async def test_how_a_campaign_stands_is_read_from_few_rows(database: Database, w
         await repository_recipients.fold_tallies(tx, campaign.id)
         assert await repository_recipients.count_states(tx, [campaign.id]) == [(campaign.id, 1, "queued", 500)]
         assert await tx.fetch_value("SELECT count(*) FROM app.campaign_tally") == 1
+
+
+async def test_what_a_campaign_can_be_made_of_is_looked_up_by_indexes(database: Database, workspace_id: UUID) -> None:
+    async with database.transaction(workspace_id) as tx:
+        draft = await add_campaign(tx)
+        # The tables are small here, and would be read whole.
+        await tx.execute("SET LOCAL enable_seqscan = off")
+        explaining = ExplainingTx(tx, workspace_id)
+        assert [flow.name for flow in await repository_choices.list_flows(explaining, 200)] == ["news"]
+        assert list(await repository_choices.load_flows(explaining, [draft.flow_id])) == [draft.flow_id]
+        assert await repository_choices.list_imports(explaining, 200) == []
+        assert await repository_choices.find_import(explaining, draft.id) is None
+    indexes = ("flow_workspace_id_name_key", "flow_pkey", "import_list", "Index Scan using import_")
+    for plan, index in zip(explaining.plans, indexes, strict=True):
+        assert index in plan

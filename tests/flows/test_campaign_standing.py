@@ -51,6 +51,9 @@ def test_figures_count_whoever_was_reached_whatever_they_did_then() -> None:
     states = {"sent": 5, "answered": 2, "bounced": 1, "opted_out": 2, "held": 1, "failed": 1, "queued": 3, "waiting": 4}
     standing = stand(DRAFT, states, NOON, 4)
     assert (standing.total, standing.settled, standing.reached, standing.kept_back) == (19, 12, 10, 2)
+    assert [standing.people_query(*group) for group in (("held", "dropped"), ("held", "failed"), ("dropped",))] == [
+        "?state=held", "", "?state=dropped",
+    ]  # fmt: skip
     assert (standing.share("answered"), stand(DRAFT, {"held": 1}, NOON).share("answered")) == ("20.0 %", "")
 
 
