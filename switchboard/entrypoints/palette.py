@@ -16,8 +16,10 @@ async def search(visit: Visit) -> Response:
     text = visit.query("q")
     if len(text) < SHORTEST:
         return JSONResponse({"results": []})
-    leads = await listing.search_leads(visit.tx, visit.caller, text, MOST_OF_A_KIND)
-    contacts = await people.search_contacts(visit.tx, text, MOST_OF_A_KIND)
+    found = await people.find_contact_ids(visit.tx, text, listing.MOST_FOUND)
+    leads = await listing.list_open_leads_of(visit.tx, visit.caller, found, MOST_OF_A_KIND)
+    shown = found[:MOST_OF_A_KIND]
+    contacts = await people.load_contacts(visit.tx, shown)
     results = [
         {"title": lead.name, "detail": lead.stage_title, "url": f"/leads/{lead.id}", "icon": "zap", "group": "Lead"}
         for lead in leads
@@ -30,7 +32,7 @@ async def search(visit: Visit) -> Response:
             "icon": "user",
             "group": "Person",
         }
-        for contact in contacts
+        for contact in (contacts[contact_id] for contact_id in shown if contact_id in contacts)
     ]
     return JSONResponse({"results": results})
 

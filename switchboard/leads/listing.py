@@ -117,10 +117,10 @@ async def list_leads_of_contact(tx: Tx, caller: Caller, contact_id: UUID) -> lis
     return await repository.list_of_contact(tx, contact_id, MOST_OF_CONTACT)
 
 
-async def search_leads(tx: Tx, caller: Caller, text: str, limit: int) -> list[LeadSummary]:
-    """Open leads of contacts whom a text finds, newest first."""
+async def list_open_leads_of(tx: Tx, caller: Caller, contact_ids: Sequence[UUID], limit: int) -> list[LeadSummary]:
+    """Open leads of these contacts, newest first."""
     names = await load_names(tx)
-    chosen = LeadFilter(contact_ids=await find_contact_ids(tx, text))
+    chosen = LeadFilter(contact_ids=tuple(contact_ids))
     return list((await list_leads(tx, caller, chosen, names, limit=limit)).leads)
 
 
@@ -128,7 +128,7 @@ async def find_contact_ids(tx: Tx, text: str) -> tuple[UUID, ...] | None:
     """The contacts whom a text finds, None for an empty text."""
     if not text:
         return None
-    return tuple(contact.id for contact in await people.search_contacts(tx, text, MOST_FOUND))
+    return tuple(await people.find_contact_ids(tx, text, MOST_FOUND))
 
 
 async def summarise(tx: Tx, rows: Sequence[LeadRow], names: Names) -> tuple[LeadSummary, ...]:

@@ -50,10 +50,10 @@ async def find_by_words(tx: Tx, words: Collection[str], before: UUID | None, lim
         """,
         (query,),
     )
-    found = await _find_among_newest(tx, below, limit, WALKED_FIRST)
-    if len(found) < limit and len(found) * FREQUENT >= WALKED_FIRST:
-        found = await _find_among_newest(tx, below, limit, 2 * limit * WALKED_FIRST // len(found))
-    if len(found) < limit:
+    found, is_enough = await _find_among_newest(tx, below, limit, WALKED_FIRST)
+    if not is_enough and len(found) * FREQUENT >= WALKED_FIRST:
+        found, is_enough = await _find_among_newest(tx, below, limit, 2 * limit * WALKED_FIRST // len(found))
+    if not is_enough:
         found = await _find_among_all(tx, below, limit)
     # Ends the search; no table is read.
     await tx.execute(
@@ -65,9 +65,10 @@ async def find_by_words(tx: Tx, words: Collection[str], before: UUID | None, lim
     return found
 
 
-async def _find_among_newest(tx: Tx, below: UUID, limit: int, walked: int) -> list[UUID]:
+async def _find_among_newest(tx: Tx, below: UUID, limit: int, walked: int) -> tuple[list[UUID], bool]:
+    """What is found, and whether nothing is missing: it is as much as is wanted, or these were everybody."""
     # So many entries of the index contact_list.
-    beyond = await tx.fetch_value(
+    beyond: UUID | None = await tx.fetch_value(
         """
         SELECT id FROM app.contact WHERE workspace_id = %s AND merged_into IS NULL AND id < %s
         ORDER BY id DESC OFFSET %s LIMIT 1
@@ -84,7 +85,7 @@ async def _find_among_newest(tx: Tx, below: UUID, limit: int, walked: int) -> li
         """,
         {"workspace": tx.workspace_id, "beyond": beyond or LOWEST_ID, "below": below, "limit": limit},
     )
-    return [row[0] for row in rows]
+    return [row[0] for row in rows], beyond is None or len(rows) == limit
 
 
 async def _find_among_all(tx: Tx, below: UUID, limit: int) -> list[UUID]:

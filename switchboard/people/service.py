@@ -30,6 +30,7 @@ __all__ = [
     "create_contact",
     "find_consents",
     "find_contact_by_email",
+    "find_contact_ids",
     "list_consents",
     "list_contacts",
     "list_identities",
@@ -100,6 +101,13 @@ async def list_contacts(
 async def search_contacts(
     tx: Tx, text: str, limit: int = PAGE_ROWS, *, before: UUID | None = None
 ) -> list[ContactSummary]:
+    """The contacts that `find_contact_ids` finds, in its order, with what a list shows of them."""
+    found = await find_contact_ids(tx, text, limit, before=before)
+    contacts = await load_contacts(tx, found)
+    return [ContactSummary.of(contacts[contact_id]) for contact_id in found if contact_id in contacts]
+
+
+async def find_contact_ids(tx: Tx, text: str, limit: int, *, before: UUID | None = None) -> list[UUID]:
     """Contacts with words that begin with those of `text`, newest first.
 
     Words are of names, company and addresses; a phone number is also found without its country's prefix. When there
@@ -111,8 +119,7 @@ async def search_contacts(
     found = await repository_search.find_by_words(tx, words, before, limit)
     if not found and before is None:
         found = await repository_search.find_by_likeness(tx, " ".join(words), min(limit, MOST_ALIKE))
-    contacts = await load_contacts(tx, found)
-    return [ContactSummary.of(contacts[contact_id]) for contact_id in found if contact_id in contacts]
+    return found
 
 
 def contact_facts(contact: Contact) -> dict[str, object]:
