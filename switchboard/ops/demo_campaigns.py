@@ -1,6 +1,7 @@
 """The demo's campaigns: one that ran to a segment of customers, and one with a test that is still a draft."""
 
 from datetime import date, time, timedelta
+from importlib import resources
 from uuid import UUID
 
 from switchboard.accounts.models import Caller
@@ -18,16 +19,6 @@ LETTERS = (
     ("spring_news", "Spring news", "What is new this spring, {{ contact.first_name | default: 'in short' }}"),
     ("spring_question", "Spring question", "One question, {{ contact.first_name | default: 'if you have a minute' }}"),
 )
-BODY = """\
-<mjml><mj-body width="560px"><mj-section><mj-column>
-  <mj-text font-size="16px" line-height="1.5">Hello {{ contact.first_name | default: 'there' }},</mj-text>
-  <mj-text font-size="16px" line-height="1.5">three things are new: answers within the hour, one person who knows your
-    case, and prices that stay for a year. What would you like to hear more about? A word in reply is enough.</mj-text>
-  <mj-text font-size="12px" color="#6b7280">
-    {{ workspace.name }} · <a href="{{ unsubscribe_url }}">No more letters like this</a>
-  </mj-text>
-</mj-column></mj-section></mj-body></mjml>
-"""
 FLOW = """\
 flow: {name}
 title: {title}
@@ -79,7 +70,8 @@ async def run_one_and_draft_one(tx: Tx, caller: Caller, segment_id: UUID, kinds:
 
 async def _add_flow(tx: Tx, caller: Caller, kinds: SubjectKinds, letter: tuple[str, str, str]) -> UUID:
     name, title, subject = letter
-    await letter_templates.create_template(tx, caller, LetterDraft(name, title, "marketing", subject, BODY))
+    body = resources.files("switchboard.ops").joinpath("library", "spring_news.mjml").read_text(encoding="utf-8")
+    await letter_templates.create_template(tx, caller, LetterDraft(name, title, "marketing", subject, body))
     flow = await flows.save_flow(tx, caller, FLOW.format(name=name, title=title), kinds)
     await flows.activate(tx, caller, flow.id, kinds)
     return flow.id
