@@ -4,6 +4,7 @@ import io
 from collections.abc import AsyncIterator, Mapping
 from uuid import UUID
 
+import psycopg
 import pytest
 from openpyxl import Workbook
 
@@ -20,6 +21,7 @@ from switchboard.intake.wiring import job_handlers
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import InvalidError, UnreadableError
 from switchboard.kernel.jobs import JobHandler, JobLoop
+from tests.conftest import Urls, move_clock
 from tests.intake.conftest import recognise_all, store
 
 LEADS = (
@@ -151,6 +153,38 @@ async def test_a_file_of_several_slices_goes_on_after_a_crash_without_loss_or_re
     async with database.transaction(owner.workspace_id) as tx:
         rows = await tx.fetch_tuples("SELECT import_row FROM app.signal ORDER BY import_row")
     assert [row[0] for row in rows] == list(range(2, 47))
+
+
+async def test_rows_of_a_quiet_file_are_recognised_without_waiting_in_the_queue(
+    database: Database, source: Source, owner: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_jobs, "SLICE_ROWS", 2)
+    import_id = await _upload(database, owner, source, LEADS)
+    handlers = job_handlers()
+    await _work(database, handlers)
+    async with database.transaction(owner.workspace_id) as tx:
+        await importing.start(tx, owner, import_id)
+    await _work(database, handlers)
+    import_ = await _find(database, owner, import_id)
+    counts = (import_.rows_new, import_.rows_updated, import_.rows_duplicate, import_.rows_failed)
+    assert (import_.state, import_.rows_read, counts) == ("done", 6, (2, 1, 1, 2))
+    assert await recognise_all(database) == 0
+
+
+async def test_a_row_that_spoils_its_slice_keeps_none_of_the_others_out(
+    database: Database, source: Source, owner: Caller, urls: Urls
+) -> None:
+    with psycopg.connect(urls.owner) as connection:
+        connection.execute("ALTER TABLE app.contact ADD CONSTRAINT refused CHECK (name <> 'Spoiler') NOT VALID")
+    text = "name,email\nAda,ada@x.example\nSpoiler,spoiler@x.example\nGrace,grace@x.example\nNobody,\n"
+    import_ = await _run(database, owner, await _upload(database, owner, source, text))
+    assert (import_.state, import_.rows_read, import_.rows_new, import_.rows_failed) == ("running", 4, 2, 1)
+    with psycopg.connect(urls.owner) as connection:
+        connection.execute("ALTER TABLE app.contact DROP CONSTRAINT refused")
+    await move_clock(urls, "1 day")
+    assert await recognise_all(database) == 1
+    mended = await _find(database, owner, import_.id)
+    assert (mended.state, mended.rows_new, mended.rows_failed) == ("done", 3, 1)
 
 
 async def test_people_who_wait_go_before_a_file(database: Database, source: Source, owner: Caller) -> None:
