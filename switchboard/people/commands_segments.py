@@ -7,12 +7,16 @@ import typer
 from switchboard.accounts.command_line import console, print_json, print_rows
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Tx
-from switchboard.people.segment_models import Preview, Segment, SegmentForm, SegmentMember
+from switchboard.people.segment_models import Crowd, Preview, Segment, SegmentForm, SegmentMember
 
 commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
 Name = Annotated[str, typer.Argument(help="Name of the segment, as `list` shows it.")]
+FromImport = Annotated[str, typer.Option("--from-import", metavar="ID", help="The people of an import.")]
+FromSegment = Annotated[str, typer.Option("--from-segment", metavar="NAME", help="Those in a segment or list now.")]
+FromTag = Annotated[str, typer.Option("--from-tag", metavar="TAG", help="Those with a tag.")]
+FromCondition = Annotated[str, typer.Option("--from-condition", metavar="CEL", help="Those who meet a condition now.")]
 Condition = Annotated[str, typer.Argument(help="""Such as 'contact.country == "DE"'.""")]
 
 
@@ -110,3 +114,56 @@ def preview_condition(ctx: typer.Context, condition: Condition, as_json: AsJson 
     else:
         typer.echo(f"{'' if found.is_exact else 'about '}{found.count} people")
         print_rows(found.sample, ["id", "title", "company", "email"])
+
+
+@commands.command("add")
+def fill_list(
+    ctx: typer.Context,
+    name: Name,
+    from_import: FromImport = "",
+    from_segment: FromSegment = "",
+    from_tag: FromTag = "",
+    from_condition: FromCondition = "",
+) -> None:
+    """Put many people into a list at once; the queues do so. Nobody is told of them."""
+    from switchboard.people import crowds, segments  # noqa: PLC0415
+
+    crowd = _one_crowd(from_import, from_segment, from_tag, from_condition)
+    vocabulary = console(ctx).segment_vocabulary()
+
+    async def work(tx: Tx, caller: Caller) -> None:
+        found = await segments.get_segment_by_name(tx, caller, name)
+        await crowds.fill_list(tx, caller, found.id, crowd, vocabulary)
+
+    console(ctx).run(work)
+    typer.echo(f"The list {name} is being filled.")
+
+
+@commands.command("tag")
+def tag_crowd(
+    ctx: typer.Context,
+    tags: Annotated[list[str], typer.Argument(help="Tags to put on them.")],
+    from_import: FromImport = "",
+    from_segment: FromSegment = "",
+    from_tag: FromTag = "",
+    from_condition: FromCondition = "",
+) -> None:
+    """Put tags on many people at once; the queues do so."""
+    from switchboard.people import crowds  # noqa: PLC0415
+
+    crowd = _one_crowd(from_import, from_segment, from_tag, from_condition)
+    vocabulary = console(ctx).segment_vocabulary()
+
+    async def work(tx: Tx, caller: Caller) -> None:
+        await crowds.tag_crowd(tx, caller, crowd, tags, vocabulary)
+
+    console(ctx).run(work)
+    typer.echo("They are being tagged.")
+
+
+def _one_crowd(from_import: str, from_segment: str, from_tag: str, from_condition: str) -> Crowd:
+    named = {"import": from_import, "segment": from_segment, "tag": from_tag, "condition": from_condition}
+    given = [Crowd(kind, of) for kind, of in named.items() if of]
+    if len(given) != 1:
+        raise typer.BadParameter("say once whom: --from-import, --from-segment, --from-tag or --from-condition")
+    return given[0]

@@ -77,3 +77,12 @@ class SegmentKeptByConditionError(ConflictError):
 
     def __init__(self) -> None:
         super().__init__("This segment has a condition, which decides who is in it. Change the condition instead.")
+
+
+class SegmentBeingFilledError(ConflictError):
+    """A list is filled with one thing after the other."""
+
+    code = "segment_being_filled"
+
+    def __init__(self) -> None:
+        super().__init__("This list is just being filled. Wait until that is done, then fill it again.")

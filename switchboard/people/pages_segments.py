@@ -13,9 +13,14 @@ from switchboard.accounts.web import Visit, action, page
 from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.kernel.http import path_id
 from switchboard.kernel.ids import find_id
-from switchboard.people import segments
-from switchboard.people.errors import ContactNotFoundError, SegmentNameTakenError
-from switchboard.people.segment_models import Preview, Segment, SegmentForm, SegmentMember
+from switchboard.people import crowds, segments
+from switchboard.people.errors import (
+    ContactNotFoundError,
+    SegmentBeingFilledError,
+    SegmentNameTakenError,
+    SegmentNotFoundError,
+)
+from switchboard.people.segment_models import Crowd, Preview, Segment, SegmentForm, SegmentMember
 from switchboard.people.segment_previews import preview
 from switchboard.people.segment_vocabulary import CONTACT, Vocabulary
 from switchboard.people.service import find_contact_by_email
@@ -52,6 +57,8 @@ class SegmentPage:
     next_href: str = field(metadata={"help": "Address of the next members, empty when there are none."})
     error: str = field(metadata={"help": "Why nobody could be put into the list, or empty."})
     typed: str = field(metadata={"help": "Who was to be put into the list when that was refused."})
+    fill_error: str = field(metadata={"help": "Why the list could not be filled, or empty."})
+    crowd: Crowd = field(metadata={"help": "With whom it was to be filled when that was refused."})
     now: datetime = field(metadata={"help": "The request's time."})
 
 
@@ -66,6 +73,7 @@ class SegmentFormPage:
     problems: list[Problem] = field(metadata={"help": "What is wrong with the condition, with line and column."})
     preview: Preview | None = field(metadata={"help": "How many meet the condition; None where there is none."})
     fields: list[tuple[str, str]] = field(metadata={"help": "Names a condition knows, with what they hold."})
+    crowd: Crowd = field(metadata={"help": "With whom a new list is to be filled; empty for nobody."})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +117,11 @@ async def create_segment(visit: Visit) -> Response:
     typed, is_list = _typed(visit), visit.form.checked("is_list")
     try:
         form = _read(typed, is_list=is_list)
-        made = await segments.create_segment(visit.tx, visit.caller, form, _vocabulary(visit))
-    except (InvalidError, SegmentNameTakenError) as error:
+        async with visit.tx.savepoint():
+            made = await segments.create_segment(visit.tx, visit.caller, form, _vocabulary(visit))
+            if is_list and (crowd := _crowd(visit)).kind:
+                await crowds.fill_list(visit.tx, visit.caller, made.id, crowd, _vocabulary(visit))
+    except (InvalidError, SegmentNameTakenError, SegmentNotFoundError) as error:
         return await _form(visit, None, typed, is_list=is_list, error=error)
     return visit.done(f"/segments/{made.id}", "List added." if made.is_list else "Segment added; it is being filled.")
 
@@ -163,6 +174,26 @@ async def add_member(visit: Visit) -> Response:
     return visit.done(f"/segments/{segment_id}", "Added to the list.")
 
 
+async def fill_list(visit: Visit) -> Response:
+    """Put everybody of an import, a segment or a tag into a list."""
+    segment_id = path_id(visit.request)
+    try:
+        await crowds.fill_list(visit.tx, visit.caller, segment_id, _crowd(visit), _vocabulary(visit))
+    except (InvalidError, SegmentBeingFilledError, SegmentNotFoundError) as error:
+        await segments.get_open_list(visit.tx, visit.caller, segment_id)
+        why = next(iter(error.by_field().values()), error.message)
+        return await _segment(visit, segment_id, fill_error=why)
+    return visit.done(f"/segments/{segment_id}", "The list is being filled.")
+
+
+async def tag_crowd(visit: Visit) -> Response:
+    """Put a tag on everybody of a segment or with another tag."""
+    crowd, words = _crowd(visit), visit.form.required("tag").split(",")
+    await crowds.tag_crowd(visit.tx, visit.caller, crowd, words, _vocabulary(visit))
+    back = f"/segments/{crowd.of}" if crowd.kind == "segment" else _href("/contacts", "tag", crowd.of)
+    return visit.done(back, "They are being tagged.")
+
+
 async def remove_member(visit: Visit) -> Response:
     """Take somebody out of a list."""
     visit.caller.require("agent")
@@ -173,7 +204,9 @@ async def remove_member(visit: Visit) -> Response:
     return visit.done(f"/segments/{segment_id}", "Removed from the list.")
 
 
-async def _segment(visit: Visit, segment_id: UUID, *, error: str = "", typed: str = "") -> Response:
+async def _segment(
+    visit: Visit, segment_id: UUID, *, error: str = "", typed: str = "", fill_error: str = ""
+) -> Response:
     tx, caller, after = visit.tx, visit.caller, visit.query_id("after")
     segment = await segments.get_segment(tx, caller, segment_id)
     rows = await segments.list_members(tx, caller, segment_id, after=after, limit=segments.PAGE_ROWS + 1)
@@ -187,9 +220,12 @@ async def _segment(visit: Visit, segment_id: UUID, *, error: str = "", typed: st
         next_href=_href(here, "after", shown[-1].contact.id) if len(rows) > len(shown) else "",
         error=error,
         typed=typed,
+        fill_error=fill_error,
+        crowd=_crowd(visit),
         now=await tx.now(),
     )
-    return await visit.render("people/segment.html", context, active="segments", status=422 if error else 200)
+    status = 422 if error or fill_error else 200
+    return await visit.render("people/segment.html", context, active="segments", status=status)
 
 
 async def _form(
@@ -198,7 +234,7 @@ async def _form(
     typed: dict[str, str],
     *,
     is_list: bool,
-    error: InvalidError | SegmentNameTakenError | None = None,
+    error: InvalidError | SegmentNameTakenError | SegmentNotFoundError | None = None,
 ) -> Response:
     problems, found = await _preview(visit, typed.get("condition", ""))
     context = SegmentFormPage(
@@ -209,6 +245,7 @@ async def _form(
         problems=problems,
         preview=found,
         fields=[] if is_list else _fields(_vocabulary(visit)),
+        crowd=_crowd(visit) if is_list else Crowd("", ""),
     )
     return await visit.render("people/segment_form.html", context, active="segments", status=422 if error else 200)
 
@@ -233,6 +270,11 @@ def _typed(visit: Visit) -> dict[str, str]:
     return {name: visit.form.text(name) for name in ("title", "name", "condition")}
 
 
+def _crowd(visit: Visit) -> Crowd:
+    """Whom a form means, or the address that leads to it; empty for nobody."""
+    return Crowd(visit.form.text("from") or visit.query("from"), visit.form.text("of") or visit.query("of"))
+
+
 def _vocabulary(visit: Visit) -> Vocabulary:
     state: SegmentState = visit.request.app.state
     return state.segment_vocabulary
@@ -250,8 +292,8 @@ def _fields(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     return rows
 
 
-def _href(path: str, name: str, contact_or_segment_id: UUID) -> str:
-    return f"{path}?{urlencode({name: str(contact_or_segment_id)})}"
+def _href(path: str, name: str, value: object) -> str:
+    return f"{path}?{urlencode({name: str(value)})}"
 
 
 routes = [
@@ -259,10 +301,12 @@ routes = [
     Route("/segments", action(create_segment), methods=["POST"]),
     Route("/segments/new", page(show_new_segment), methods=["GET"]),
     Route("/segments/preview", page(preview_condition), methods=["GET"]),
+    Route("/segments/tag", action(tag_crowd), methods=["POST"]),
     Route("/segments/{id}", page(show_segment), methods=["GET"]),
     Route("/segments/{id}/edit", page(show_edit), methods=["GET"]),
     Route("/segments/{id}/edit", action(save_segment), methods=["POST"]),
     Route("/segments/{id}/archive", action(archive_segment), methods=["POST"]),
+    Route("/segments/{id}/fill", action(fill_list), methods=["POST"]),
     Route("/segments/{id}/members", action(add_member), methods=["POST"]),
     Route("/segments/{id}/members/remove", action(remove_member), methods=["POST"]),
 ]

@@ -9,6 +9,7 @@ from uuid import UUID
 from switchboard.people.models import ContactSummary
 
 SegmentState = Literal["building", "live"]
+CROWD_KINDS = ("import", "segment", "tag", "condition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,14 @@ class SegmentMember:
 
     contact: ContactSummary
     added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Many people: `kind` is one of CROWD_KINDS, `of` the id of an import or a segment, a tag, or a condition."""
+
+    kind: str
+    of: str
 
 
 @dataclass(frozen=True, slots=True)

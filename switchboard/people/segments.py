@@ -146,7 +146,7 @@ async def add_members(tx: Tx, caller: Caller, segment_id: UUID, contact_ids: Col
 
     Raises SegmentNotFoundError, SegmentKeptByConditionError, and InvalidError for more than MOST_AT_ONCE.
     """
-    segment = await _list(tx, caller, segment_id, contact_ids)
+    segment = await _list_for(tx, caller, segment_id, contact_ids)
     added = await repository.insert_members(tx, segment.id, contact_ids, is_first=False)
     await write_changes(tx, [Changes(segment, entered=added)], caller.actor)
     return len(added)
@@ -154,23 +154,29 @@ async def add_members(tx: Tx, caller: Caller, segment_id: UUID, contact_ids: Col
 
 async def remove_members(tx: Tx, caller: Caller, segment_id: UUID, contact_ids: Collection[UUID]) -> int:
     """Take contacts out of a list and say how many were in it; raises as `add_members` does."""
-    segment = await _list(tx, caller, segment_id, contact_ids)
+    segment = await _list_for(tx, caller, segment_id, contact_ids)
     removed = await repository.delete_members(tx, segment.id, contact_ids)
     await write_changes(tx, [Changes(segment, left=removed)], caller.actor)
     return len(removed)
 
 
-async def _list(tx: Tx, caller: Caller, segment_id: UUID, contact_ids: Collection[UUID]) -> Segment:
+async def get_open_list(tx: Tx, caller: Caller, segment_id: UUID) -> Segment:
+    """A list in use that people may be put into; raises SegmentNotFoundError, SegmentKeptByConditionError."""
     caller.require("agent")
-    if len(contact_ids) > MOST_AT_ONCE:
-        problem = Problem("contact_ids", f"at most {MOST_AT_ONCE:,} at once")
-        raise InvalidError("These are too many contacts for one call.", problems=[problem])
     segment = await get_segment(tx, caller, segment_id)
     if segment.archived_at is not None:
         raise SegmentNotFoundError
     if not segment.is_list:
         raise SegmentKeptByConditionError
     return segment
+
+
+async def _list_for(tx: Tx, caller: Caller, segment_id: UUID, contact_ids: Collection[UUID]) -> Segment:
+    caller.require("agent")
+    if len(contact_ids) > MOST_AT_ONCE:
+        problem = Problem("contact_ids", f"at most {MOST_AT_ONCE:,} at once")
+        raise InvalidError("These are too many contacts for one call.", problems=[problem])
+    return await get_open_list(tx, caller, segment_id)
 
 
 def _event(kind: str, segment: Segment, caller: Caller) -> Event:

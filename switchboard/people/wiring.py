@@ -6,7 +6,7 @@ from switchboard.kernel.db import Database
 from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import JobHandler
 from switchboard.kernel.queues import Loop
-from switchboard.people import segment_passes, suggesting
+from switchboard.people import crowds, segment_passes, suggesting
 from switchboard.people.repository_vocabulary import CONTACT_COLUMNS, EVENT_KINDS, OWN_WORDS
 from switchboard.people.segment_loop import SegmentLoop, hear, hear_alike
 from switchboard.people.segment_vocabulary import Relation, Vocabulary
@@ -28,7 +28,11 @@ def make_vocabulary(relations: Iterable[Relation]) -> Vocabulary:
 
 def job_handlers(vocabulary: Vocabulary) -> Mapping[str, JobHandler]:
     """The jobs of this room."""
-    return {suggesting.JOB: suggesting.suggest, segment_passes.JOB: segment_passes.pass_handler(vocabulary)}
+    return {
+        suggesting.JOB: suggesting.suggest,
+        segment_passes.JOB: segment_passes.pass_handler(vocabulary),
+        **crowds.job_handlers(vocabulary),
+    }
 
 
 def build_loops(database: Database, vocabulary: Vocabulary) -> list[Loop]:
