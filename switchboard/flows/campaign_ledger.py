@@ -10,10 +10,12 @@ from uuid import UUID
 
 from switchboard.accounts.models import system_caller
 from switchboard.flows import campaigns, repository_campaigns, repository_recipients
-from switchboard.flows.campaign_models import Campaign, Change, RecipientState
+from switchboard.flows.campaign_models import AlikeChanges, Campaign, Change, RecipientState
 from switchboard.flows.campaign_winner import count_reached
+from switchboard.kernel.columns import NOTHING
 from switchboard.kernel.db import Tx
-from switchboard.kernel.events import Event
+from switchboard.kernel.events import Event, id_in
+from switchboard.kernel.events_alike import AlikeEvents
 
 _OF_MESSAGE: Mapping[str, RecipientState] = {
     "message.queued": "queued",
@@ -53,12 +55,31 @@ async def hear(tx: Tx, told: Sequence[Event]) -> None:
         await _judge(tx, campaign_id)
 
 
+async def hear_alike(tx: Tx, told: AlikeEvents) -> None:
+    """The same of events that are alike, by their columns: what each step of a campaign tells of a whole cohort."""
+    campaign_id = id_in(told.data, CAMPAIGN)
+    if campaign_id is None:
+        return
+    if told.kind in _OF_MESSAGE:
+        unfound = await repository_recipients.move_alike(tx, _alike(told, campaign_id, of_messages=True))
+        await _write_moved(tx, repository_recipients.move_recipients, unfound)
+    else:
+        unfound = await repository_recipients.end_alike(tx, _alike(told, campaign_id, of_messages=False))
+        await _write_moved(tx, repository_recipients.end_waiting, unfound)
+    if told.kind in _COUNTS_AGAINST:
+        await _judge(tx, campaign_id)
+
+
 async def _write(tx: Tx, write: Writer, changes: Sequence[Change]) -> None:
     """Write changes in their order; a line that merging has moved is looked for where it lies now."""
     for each in _rounds(changes):
-        if unfound := await write(tx, each):
-            for again in _rounds(await repository_recipients.find_moved(tx, unfound)):
-                await write(tx, again)
+        await _write_moved(tx, write, await write(tx, each))
+
+
+async def _write_moved(tx: Tx, write: Writer, unfound: Sequence[Change]) -> None:
+    if unfound:
+        for again in _rounds(await repository_recipients.find_moved(tx, unfound)):
+            await write(tx, again)
 
 
 async def _hear_persons(tx: Tx, told: Sequence[Event]) -> None:
@@ -75,14 +96,25 @@ def _change(event: Event) -> Change:
     return Change(
         *_line(event),
         state=_OF_MESSAGE[event.kind],
-        reason=_reason(event),
+        reason=_reason(event.data),
         run_id=event.find_id("run_id"),
         message_id=event.subject_id,
     )
 
 
+def _alike(told: AlikeEvents, campaign_id: UUID, *, of_messages: bool) -> AlikeChanges:
+    return AlikeChanges(
+        campaign_id=campaign_id,
+        state=_OF_MESSAGE[told.kind] if of_messages else _OF_RUN[told.kind],
+        reason=_reason(told.data) if of_messages else _why_ended(told.kind, told.data),
+        contact_ids=told.contact_ids,
+        run_ids=told.cause_ids,
+        message_ids=told.subject_ids if of_messages else NOTHING,
+    )
+
+
 def _ending(event: Event) -> Change:
-    reason = NOTHING_SENT if event.kind == "run.finished" else _reason(event)
+    reason = _why_ended(event.kind, event.data)
     return Change(*_line(event), state=_OF_RUN[event.kind], reason=reason, run_id=event.find_id("run_id"))
 
 
@@ -93,8 +125,12 @@ def _line(event: Event) -> tuple[UUID, UUID]:
     return campaign_id, event.contact_id
 
 
-def _reason(event: Event) -> str | None:
-    reason = event.data.get("reason")
+def _why_ended(kind: str, data: Mapping[str, object]) -> str | None:
+    return NOTHING_SENT if kind == "run.finished" else _reason(data)
+
+
+def _reason(data: Mapping[str, object]) -> str | None:
+    reason = data.get("reason")
     return str(reason) if reason is not None else None
 
 

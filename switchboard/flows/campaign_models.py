@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from switchboard.delivery.models import CampaignPriority
+from switchboard.kernel.columns import Column
 
 CampaignState = Literal["draft", "scheduled", "starting", "running", "paused", "finished", "cancelled"]
 AudienceKind = Literal["segment", "import", "everybody", "missed"]
@@ -164,6 +165,21 @@ class Change:
     reason: str | None = None
     run_id: UUID | None = None
     message_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlikeChanges:
+    """The same that happened to many recipients of one campaign, each with their run, and message where there is one.
+
+    The columns are of uuids and of one length.
+    """
+
+    campaign_id: UUID
+    state: RecipientState
+    reason: str | None
+    contact_ids: Column
+    run_ids: Column
+    message_ids: Column
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from switchboard.flows.campaign_models import CANCELLED, UNDER_WAY, Change, Recipient
+from switchboard.flows.campaign_models import CANCELLED, UNDER_WAY, AlikeChanges, Change, Recipient
 from switchboard.flows.models import VersionKey
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import LOWEST_ID
@@ -25,11 +25,7 @@ _MAY_COME_TO = """
 # Lines by primary key, locked in its order, so that no two batches wait for each other, and then found again by where
 # they lie, which holds while they are locked. OFFSET 0 keeps it so: the statistics of a new ledger say nothing.
 _HELD = """
-    new AS MATERIALIZED (
-        SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[],
-                             %(runs)s::uuid[], %(messages)s::uuid[])
-             AS new (campaign_id, contact_id, state, reason, run_id, message_id) ORDER BY campaign_id, contact_id
-    ), held AS MATERIALIZED (
+    new AS MATERIALIZED ({changes}), held AS MATERIALIZED (
         SELECT new.*, l.state AS old, l.variant, l.place FROM new CROSS JOIN LATERAL (
             SELECT state, variant, ctid AS place FROM app.campaign_recipient
             WHERE workspace_id = %(workspace)s AND campaign_id = new.campaign_id AND contact_id = new.contact_id
@@ -37,6 +33,17 @@ _HELD = """
             OFFSET 0 FOR NO KEY UPDATE
         ) AS l
     )
+"""
+_ONE_BY_ONE = """
+    SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[],
+                         %(runs)s::uuid[], %(messages)s::uuid[])
+         AS new (campaign_id, contact_id, state, reason, run_id, message_id) ORDER BY campaign_id, contact_id
+"""
+_ALIKE = """
+    SELECT %(campaign)s::uuid AS campaign_id, contact_id, %(state)s::text AS state, %(reason)s::text AS reason, run_id,
+        message_id
+    FROM unnest(%(contacts)s::uuid[], %(runs)s::uuid[], %(messages)s::uuid[]) AS new (contact_id, run_id, message_id)
+    WHERE contact_id IS NOT NULL ORDER BY contact_id
 """
 # Counts what a statement named `moved` did, which adds some rows, and answers with those that have no line.
 _COUNT_MOVES = """
@@ -51,7 +58,33 @@ _COUNT_MOVES = """
 # Those of a statement's changes that found no line; its own rows only.
 _UNFOUND = """
     SELECT campaign_id, contact_id, state, reason, run_id, message_id FROM new
-    WHERE (campaign_id, contact_id) NOT IN (SELECT campaign_id, contact_id FROM held)
+    WHERE (campaign_id, contact_id, coalesce(run_id, contact_id)) NOT IN (
+        SELECT campaign_id, contact_id, coalesce(run_id, contact_id) FROM held
+    )
+"""
+# The lines come to their states, as far as they may.
+_MOVE = f"""
+    WITH {_HELD}, moved AS (
+        UPDATE app.campaign_recipient l SET state = held.state, reason = held.reason, updated_at = app.now(),
+            message_id = coalesce(held.message_id, l.message_id), run_id = coalesce(held.run_id, l.run_id)
+        FROM held WHERE l.ctid = held.place AND {_MAY_COME_TO}
+        RETURNING l.campaign_id, held.variant, held.old, l.state
+    )
+    {_COUNT_MOVES}
+    {_UNFOUND}
+"""
+# The runs count as ended, and the lines of those who still wait say why they get nothing.
+_END = f"""
+    WITH {_HELD}, moved AS (
+        UPDATE app.campaign_recipient l SET state = held.state, reason = held.reason, updated_at = app.now()
+        FROM held WHERE l.ctid = held.place AND held.old = 'waiting'
+        RETURNING l.campaign_id, held.variant, held.old, l.state
+    ), ended AS (
+        INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
+        SELECT %(workspace)s, campaign_id, variant, '{UNDER_WAY}', -count(*) FROM held GROUP BY campaign_id, variant
+    )
+    {_COUNT_MOVES}
+    {_UNFOUND}
 """
 
 
@@ -61,20 +94,13 @@ async def move_recipients(tx: Tx, changes: Sequence[Change]) -> list[Change]:
     A change that comes too late for its line, such as a message dropped after an earlier one was sent, is left out.
     """
     # Lines as in _HELD.
-    return await tx.fetch_all(
-        Change,
-        f"""
-        WITH {_HELD}, moved AS (
-            UPDATE app.campaign_recipient l SET state = held.state, reason = held.reason, updated_at = app.now(),
-                message_id = coalesce(held.message_id, l.message_id), run_id = coalesce(held.run_id, l.run_id)
-            FROM held WHERE l.ctid = held.place AND {_MAY_COME_TO}
-            RETURNING l.campaign_id, held.variant, held.old, l.state
-        )
-        {_COUNT_MOVES}
-        {_UNFOUND}
-        """,
-        _columns(tx, changes),
-    )
+    return await tx.fetch_all(Change, _MOVE.format(changes=_ONE_BY_ONE), _columns(tx, changes))
+
+
+async def move_alike(tx: Tx, changes: AlikeChanges) -> list[Change]:
+    """The same of recipients to whom the same happened."""
+    # Lines as in _HELD.
+    return await tx.fetch_all(Change, _MOVE.format(changes=_ALIKE), _columns_of(tx, changes))
 
 
 async def end_waiting(tx: Tx, changes: Sequence[Change]) -> list[Change]:
@@ -83,22 +109,13 @@ async def end_waiting(tx: Tx, changes: Sequence[Change]) -> list[Change]:
     Returns the changes that found no line.
     """
     # Lines as in _HELD.
-    return await tx.fetch_all(
-        Change,
-        f"""
-        WITH {_HELD}, moved AS (
-            UPDATE app.campaign_recipient l SET state = held.state, reason = held.reason, updated_at = app.now()
-            FROM held WHERE l.ctid = held.place AND held.old = 'waiting'
-            RETURNING l.campaign_id, held.variant, held.old, l.state
-        ), ended AS (
-            INSERT INTO app.campaign_tally (workspace_id, campaign_id, variant, state, recipients)
-            SELECT %(workspace)s, campaign_id, variant, '{UNDER_WAY}', -count(*) FROM held GROUP BY campaign_id, variant
-        )
-        {_COUNT_MOVES}
-        {_UNFOUND}
-        """,
-        _columns(tx, changes),
-    )
+    return await tx.fetch_all(Change, _END.format(changes=_ONE_BY_ONE), _columns(tx, changes))
+
+
+async def end_alike(tx: Tx, changes: AlikeChanges) -> list[Change]:
+    """The same of recipients whose runs ended alike."""
+    # Lines as in _HELD.
+    return await tx.fetch_all(Change, _END.format(changes=_ALIKE), _columns_of(tx, changes))
 
 
 async def find_moved(tx: Tx, changes: Sequence[Change]) -> list[Change]:
@@ -137,6 +154,18 @@ def _columns(tx: Tx, changes: Sequence[Change]) -> dict[str, object]:
         "reasons": [change.reason for change in changes],
         "runs": [change.run_id for change in changes],
         "messages": [change.message_id for change in changes],
+    }
+
+
+def _columns_of(tx: Tx, changes: AlikeChanges) -> dict[str, object]:
+    return {
+        "workspace": tx.workspace_id,
+        "campaign": changes.campaign_id,
+        "state": changes.state,
+        "reason": changes.reason,
+        "contacts": changes.contact_ids,
+        "runs": changes.run_ids,
+        "messages": changes.message_ids,
     }
 
 

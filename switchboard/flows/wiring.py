@@ -10,6 +10,11 @@ from switchboard.kernel.events import Hub
 def subscribe(hub: Hub, kinds: SubjectKinds) -> None:
     """Hear the events that flows may name, and what becomes of the recipients of campaigns."""
     hub.subscribe(EVENTS, FlowTriggers(kinds).hear)
-    hub.subscribe(campaign_ledger.HEARD_OF_CAMPAIGNS, campaign_ledger.hear, naming=campaign_ledger.CAMPAIGN)
+    hub.subscribe(
+        campaign_ledger.HEARD_OF_CAMPAIGNS,
+        campaign_ledger.hear,
+        naming=campaign_ledger.CAMPAIGN,
+        alike=campaign_ledger.hear_alike,
+    )
     hub.subscribe(campaign_ledger.HEARD_OF_PERSONS, campaign_ledger.hear)
     hub.subscribe(campaign_alerts.HEARD, campaign_alerts.hear)

@@ -9,6 +9,9 @@ from uuid import UUID
 Column = str
 """The text of a Postgres array, `{…}`; goes back with a cast, as in `%(run_ids)s::uuid[]`."""
 
+NOTHING: Column = "{}"
+"""Reads as nulls beside longer columns."""
+
 _NULL = "NULL"
 
 

@@ -9,14 +9,16 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 import msgspec
 
-from switchboard.kernel.columns import Column
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import new_id
+
+if TYPE_CHECKING:
+    from switchboard.kernel.events_alike import AlikeEvents
 
 # What the quick writer writes as the slow one does.
 _PLAIN = frozenset({str, int, bool, type(None), UUID})
@@ -53,13 +55,18 @@ class Event(msgspec.Struct, frozen=True):
 
     def find_id(self, name: str) -> UUID | None:
         """An id in the data, whether the event was just made or has been read back."""
-        value = self.data.get(name)
-        return value if isinstance(value, UUID) or value is None else UUID(str(value))
+        return id_in(self.data, name)
+
+
+def id_in(data: Mapping[str, object], name: str) -> UUID | None:
+    """An id in the data of an event, whether that was just made or has been read back."""
+    value = data.get(name)
+    return value if isinstance(value, UUID) or value is None else UUID(str(value))
 
 
 Subscriber = Callable[[Tx, Sequence[Event]], Awaitable[None]]
-AlikeSubscriber = Callable[[Tx, str, Column], Awaitable[None]]
-"""Is told the kind of events that were written alike, and the ids of their contacts, null for those without one."""
+AlikeSubscriber = Callable[[Tx, "AlikeEvents"], Awaitable[None]]
+"""Is told of events that were written alike by their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +128,11 @@ class Hub:
         for subscriber, relevant in told.items():
             await subscriber(tx, relevant)
 
-    async def deliver_alike(self, tx: Tx, kind: str, data: Mapping[str, object], contact_ids: Column) -> None:
-        """Tell those who want no more of events written alike than whom they are about."""
-        for each in self._subscriptions.get(kind, ()):
-            if each.alike is not None and each.hears(data):
-                await each.alike(tx, kind, contact_ids)
+    async def deliver_alike(self, tx: Tx, told: "AlikeEvents") -> None:
+        """Tell those who take events written alike by their columns."""
+        for each in self._subscriptions.get(told.kind, ()):
+            if each.alike is not None and each.hears(told.data):
+                await each.alike(tx, told)
 
     async def deliver_one_by_one(self, tx: Tx, events: Sequence[Event]) -> None:
         """Tell the others of events written alike."""

@@ -62,7 +62,7 @@ async def append_alike(tx: Tx, told: AlikeEvents) -> None:
         },
     )
     await notify_live(tx, {told.kind.partition(".")[0]})
-    await tx.hub.deliver_alike(tx, told.kind, told.data, told.contact_ids)
+    await tx.hub.deliver_alike(tx, told)
     if tx.hub.is_heard(told.kind, told.data):
         await tx.hub.deliver_one_by_one(tx, as_events(told))
 

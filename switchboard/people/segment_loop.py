@@ -11,10 +11,10 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from switchboard.kernel.columns import Column
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.events import SYSTEM, Event
+from switchboard.kernel.events_alike import AlikeEvents
 from switchboard.kernel.low_water import LowWater
 from switchboard.kernel.queues import Tick, wake
 from switchboard.people import repository_membership as repository
@@ -41,9 +41,9 @@ async def hear(tx: Tx, told: Sequence[Event]) -> None:
         await wake(tx, QUEUE)
 
 
-async def hear_alike(tx: Tx, kind: str, contact_ids: Column) -> None:
+async def hear_alike(tx: Tx, told: AlikeEvents) -> None:
     """The same of events of one kind, whose contacts nobody has taken apart."""
-    if await repository.mark_all_dirty(tx, contact_ids, kind.partition(".")[0]):
+    if await repository.mark_all_dirty(tx, told.contact_ids, told.kind.partition(".")[0]):
         await wake(tx, QUEUE)
 
 
