@@ -34,11 +34,13 @@ _HELD = """
         ) AS l
     )
 """
+# Changes that differ, for _HELD; no table.
 _ONE_BY_ONE = """
     SELECT * FROM unnest(%(campaigns)s::uuid[], %(contacts)s::uuid[], %(states)s::text[], %(reasons)s::text[],
                          %(runs)s::uuid[], %(messages)s::uuid[])
          AS new (campaign_id, contact_id, state, reason, run_id, message_id) ORDER BY campaign_id, contact_id
 """
+# Changes that are alike, for _HELD; no table.
 _ALIKE = """
     SELECT %(campaign)s::uuid AS campaign_id, contact_id, %(state)s::text AS state, %(reason)s::text AS reason, run_id,
         message_id

@@ -40,6 +40,10 @@ OPEN_TO_VIEWERS = {
 }
 
 
+# Whom to put a tag on, or to fill a list with.
+CROWD = {"tag": "fair", "from": "tag", "of": "vip"}
+
+
 def form_of(door: Door, ids: Mapping[str, str]) -> dict[str, str]:
     """A form that the route accepts from somebody who may."""
     owner = ids["owner"]
@@ -88,9 +92,7 @@ def form_of(door: Door, ids: Mapping[str, str]) -> dict[str, str]:
         "cap_messages": "3",
         "cap_days": "7",
         "currency": "EUR",
-        "tag": "fair",
-        "from": "tag",
-        "of": "vip",
+        **CROWD,
         "variant": "1",
         "states": "failed",
         "source": ids["source"],
