@@ -28,6 +28,7 @@ from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.queues import backoff
+from switchboard.kernel.turns import in_turns
 
 LEASE = timedelta(seconds=60)
 MOST_ATTEMPTS = 10
@@ -185,7 +186,7 @@ class Claimer:
         free = await repository_outbox.try_contact_locks(tx, capped) if capped else set()
         await reader.read_cap_times(tx, free)
         verdicts = []
-        for message in messages:
+        async for message in in_turns(messages):
             if _is_capped(message) and message.contact_id is not None and message.contact_id not in free:
                 self._look_at_everything()
                 continue

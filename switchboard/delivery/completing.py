@@ -25,6 +25,7 @@ from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Event
 from switchboard.kernel.queues import backoff
 from switchboard.kernel.telemetry import SENDS
+from switchboard.kernel.turns import in_turns
 
 FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RESPONSE = 500
@@ -98,7 +99,7 @@ async def _complete_workspace(tx: Tx, due: Mapping[UUID, Due], outcomes: Sequenc
     await repository.hold_messages(tx, [outcome.outgoing.message.id for outcome in outcomes])
     tried = [outcome for outcome in outcomes if not outcome.is_given_back]
     writing = _Writing(due, [], [], [], [], [], [], [])
-    for outcome in tried:
+    async for outcome in in_turns(tried):
         _sort(writing, outcome)
     await repository.insert_attempts(tx, [_attempt_of(outcome) for outcome in tried])
     await _write(tx, writing)

@@ -18,6 +18,7 @@ from switchboard.delivery.unsubscribing import make_token
 from switchboard.kernel.db import Tx
 from switchboard.kernel.secrets import load_app_secret
 from switchboard.kernel.settings import Settings
+from switchboard.kernel.turns import in_turns
 from switchboard.people import service as people
 from switchboard.people.models import Contact
 from switchboard.routing import service as routing
@@ -139,7 +140,7 @@ async def gather(
     needs_members = owners or any(message.created_by or message.user_id for message in messages)
     members = {member.user_id: member for member in await list_members(tx)} if needs_members else {}
     desk = _Desk(letterhead, reader, templates, facts, owners, members)
-    return [desk.content_of(message) for message in messages]
+    return [desk.content_of(message) async for message in in_turns(messages)]
 
 
 def make_key(workspace_id: UUID, message_id: UUID) -> str:

@@ -5,6 +5,7 @@ and nowhere else. Row-level security reads the workspace named at the beginning,
 workspace sees nothing rather than everything.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -39,6 +40,7 @@ STATEMENT_TIMEOUT_MILLISECONDS = 30_000
 # A server behind a cut network says nothing at all: without these a transaction would wait for it for many minutes.
 NETWORK_PATIENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 RETRY_AFTER_SECONDS = 2
+ROWS_AT_ONCE = 100
 
 _query_counts: ContextVar[list[str] | None] = ContextVar("query_counts", default=None)
 
@@ -130,7 +132,13 @@ class Tx:
 
     async def fetch_all(self, row: type[Row], sql: str, params: Params = ()) -> list[Row]:
         """All rows, each as an instance of `row`, whose field names are the column names."""
-        return await (await self._run(sql, params, class_row(row))).fetchall()
+        cursor = await self._run(sql, params, class_row(row))
+        found: list[Row] = await cursor.fetchmany(ROWS_AT_ONCE)
+        # Making many objects takes a while, in which nobody else of the process would get a turn.
+        while len(found) < cursor.rowcount:
+            await asyncio.sleep(0)
+            found += await cursor.fetchmany(ROWS_AT_ONCE)
+        return found
 
     async def find_one(self, row: type[Row], sql: str, params: Params = ()) -> Row | None:
         """The first row, or None."""

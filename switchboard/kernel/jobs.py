@@ -16,7 +16,7 @@ from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.job_claims import PRIORITIES, Job, JobClaims
-from switchboard.kernel.queues import WAKE_CHANNEL, Tick, backoff, wake
+from switchboard.kernel.queues import PATIENCE_SECONDS, WAKE_CHANNEL, Tick, backoff, wake
 
 QUEUE = "jobs"
 MOST_ATTEMPTS = 10
@@ -89,6 +89,7 @@ class JobLoop:
     """
 
     name = QUEUE
+    patience_seconds = PATIENCE_SECONDS
 
     def __init__(self, database: Database, handlers: Mapping[str, JobHandler]) -> None:
         self._database = database

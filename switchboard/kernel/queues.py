@@ -25,6 +25,8 @@ from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
 
 WAKE_CHANNEL = "switchboard_wake"
 IDLE_SECONDS = 1.0
+# How long a loop whose work nobody waits for stands back after a notice.
+PATIENCE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 30.0
 # A database that is away comes back for everybody at once: whoever waits for it looks often.
 AWAY_PAUSE_SECONDS = 1.0
@@ -58,6 +60,17 @@ class Closeable(Protocol):
     async def close(self) -> None:
         """Let go; called once, after the last tick."""
         ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A loop whose work nobody waits for: it begins so long after a notice, with all that has gathered by then.
+
+    Otherwise it would be in the way of those that were woken by the same commit.
+    """
+
+    @property
+    def patience_seconds(self) -> float: ...
 
 
 def backoff(
@@ -130,6 +143,8 @@ class Worker:
             HANDLED.labels(loop.name).inc(tick.handled)
             if not tick.has_more:
                 await self._wait_for_notice(state, IDLE_SECONDS)
+                if isinstance(loop, Patient) and state.wakened.is_set():
+                    await self._pause(loop.patience_seconds)
 
     async def _wait_for_notice(self, state: LoopState, seconds: float) -> None:
         try:

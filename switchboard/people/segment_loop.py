@@ -16,7 +16,7 @@ from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.events import SYSTEM, Event
 from switchboard.kernel.events_alike import AlikeEvents
 from switchboard.kernel.low_water import LowWater
-from switchboard.kernel.queues import Tick, wake
+from switchboard.kernel.queues import PATIENCE_SECONDS, Tick, wake
 from switchboard.people import repository_membership as repository
 from switchboard.people.repository_conditions import Predicate, write_predicate
 from switchboard.people.segment_changes import write_changes
@@ -51,6 +51,7 @@ class SegmentLoop:
     """Takes the notes of all workspaces, oldest first, and looks at each workspace's contacts segment by segment."""
 
     name = QUEUE
+    patience_seconds = PATIENCE_SECONDS
 
     def __init__(self, database: Database, vocabulary: Vocabulary) -> None:
         self._database = database

@@ -1,11 +1,12 @@
 """The edge: what becomes of a transaction whose connection is lost, and what is handed on as it is."""
 
 import asyncio
+from dataclasses import dataclass
 
 import psycopg
 import pytest
 
-from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.db import ROWS_AT_ONCE, Database, Tx
 from switchboard.kernel.errors import UnavailableError
 from tests.conftest import Urls
 
@@ -53,3 +54,17 @@ async def test_a_refused_lock_is_handed_on_to_whoever_can_try_again(database: Da
         await holder.execute("SELECT pg_advisory_xact_lock(1)")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             await wait_for_lock(database)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A row of one column."""
+
+    n: int
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 1])
+async def test_all_rows_come_in_their_order_however_many(database: Database, count: int) -> None:
+    async with database.directory() as tx:
+        found = await tx.fetch_all(Number, "SELECT n FROM generate_series(1, %s) AS n", (count,))
+    assert [row.n for row in found] == list(range(1, count + 1))

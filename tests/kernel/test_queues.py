@@ -49,6 +49,38 @@ async def test_a_loop_outlives_a_failed_batch_and_is_closed_at_the_end(database:
     assert loop.closed
 
 
+class Noting:
+    """A loop that notes when it has its turn."""
+
+    def __init__(self, name: str, seen: asyncio.Queue[str]) -> None:
+        self.name = name
+        self._seen = seen
+
+    async def tick(self) -> Tick:
+        self._seen.put_nowait(self.name)
+        return Tick(0, has_more=False)
+
+
+class PatientlyNoting(Noting):
+    """One whose work nobody waits for."""
+
+    patience_seconds = 0.1
+
+
+async def test_of_those_woken_together_a_patient_loop_comes_last(database: Database) -> None:
+    seen = asyncio.Queue[str]()
+    worker = Worker([PatientlyNoting("patient", seen), Noting("prompt", seen)], database)
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        assert [await seen.get() for _ in range(2)] == ["patient", "prompt"]
+        async with database.directory() as tx:
+            await queues.wake(tx, "patient")
+            await queues.wake(tx, "prompt")
+        assert [await seen.get() for _ in range(2)] == ["prompt", "patient"]
+    worker.stop()
+    await asyncio.wait_for(running, 5)
+
+
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 5), (2, 10), (5, 80), (30, 3600), (10_000, 3600)])
 def test_backoff_doubles_up_to_an_hour_with_a_quarter_of_jitter(attempts: int, seconds: int) -> None:
     for _ in range(50):
