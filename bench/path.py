@@ -50,6 +50,8 @@ RATES = (100, 500, 1_000, 2_000)
 TARGET_RATE = 1_000
 PERCENTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 TARGETS = {"p50": 5.0, "p99": 25.0}
+# Where one lead in a hundred waits longer than this, more come in than go out.
+PILED_UP_MILLISECONDS = 1_000.0
 ROWS_A_REQUEST = 1_000
 # A backlog of so many signals for each second of the run.
 SIGNALS_A_SECOND = 2_000
@@ -143,7 +145,14 @@ def _latencies(bench: _Bench, seconds: float, rates: Sequence[int]) -> list[dict
             with measured(bench.superuser_url, app=[bench.product.process.pid, worker]) as work:
                 load, mails = _travel(bench, part * APART, round(rate * seconds), rate)
             figures += _latency(rate, load, mails, work)
-    return figures
+    return [*figures, _fastest_kept_up_with(figures, rates)]
+
+
+def _fastest_kept_up_with(figures: Sequence[dict[str, Any]], rates: Sequence[int]) -> dict[str, Any]:
+    """The highest rate whose leads do not pile up; 0 where they do at each."""
+    p99 = {figure["metric"]: figure["value"] for figure in figures}
+    kept_up = [rate for rate in rates if p99[f"path.latency_at_{rate}.p99"] <= PILED_UP_MILLISECONDS]
+    return _per_second("path.keeps_up_with", max(kept_up, default=0), TARGET_RATE)
 
 
 def _latency(rate: int, load: OpenLoop, mails: Sequence[float], work: Work) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ QUEUED_AT_ONCE = 1_000
 PATIENCE_SECONDS = 60.0
 # The first ones wait for the worker to start.
 WARM_UP_SECONDS = 0.5
-PERCENTILES = {"p50": 0.5, "p99": 0.99}
+PERCENTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 
 @dataclass(frozen=True, slots=True)
