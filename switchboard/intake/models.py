@@ -44,8 +44,7 @@ class Door:
     is_paused: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NewSignal:
+class NewSignal(msgspec.Struct, frozen=True):
     """One row on its way into the database. `key` is what makes it the same as another for `window_seconds`.
 
     A row of an imported file names the import and its number in the sheet.
@@ -61,8 +60,7 @@ class NewSignal:
     import_row: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """What became of one sent row: its id, or the id of the signal that it repeats."""
 
     id: UUID

@@ -40,6 +40,11 @@ def _make(value: int) -> UUID:
     return made
 
 
+def id_of(content: bytes) -> UUID:
+    """The id that 16 bytes are, of whatever version."""
+    return _make(int.from_bytes(content))
+
+
 def instant_of(made: UUID) -> datetime:
     """When a UUIDv7 was made, in UTC, to the microsecond."""
     milliseconds, fraction = made.int >> 80, (made.int >> 64) & 0xFFF

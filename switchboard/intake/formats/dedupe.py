@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from switchboard.intake.formats.payloads import Payload
+from switchboard.kernel.ids import id_of
 
 
 def dedupe_key(
@@ -30,4 +31,4 @@ def dedupe_key(
 
 def _digest(source_id: UUID, kind: bytes, content: bytes) -> UUID:
     digest = blake2b(content, digest_size=16, key=source_id.bytes, person=kind)
-    return UUID(bytes=digest.digest())
+    return id_of(digest.digest())
