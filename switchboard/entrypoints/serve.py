@@ -20,8 +20,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What the start has made stays for ever. Looking through it for garbage again and again under load would take
-        # a tenth of the time, and make whoever has just sent something wait.
+        # What the start has made stays for ever: looking through it for garbage again and again under load would only
+        # make whoever has just sent something wait.
         gc.collect()
         gc.freeze()
 

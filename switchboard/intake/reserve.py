@@ -6,9 +6,11 @@ counts as accepted, and is suppressed by its key when it is brought in. What thi
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from switchboard.intake.models import Accepted, NewSignal
 from switchboard.intake.outage import Outage

@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from switchboard.entrypoints.assembly import build_hub
-from switchboard.intake.batcher import Batcher
+from switchboard.intake import repository
+from switchboard.intake.batcher import WORTH_A_SECOND_COMMIT, Batcher
 from switchboard.intake.errors import IntakeFullError
 from switchboard.intake.models import NewSignal, Source
 from switchboard.kernel.db import Database
@@ -37,6 +38,26 @@ async def test_the_same_signal_fifty_times_at_two_processes_is_one(
     assert [answer.is_duplicate for (answer,) in answers].count(False) == 1
     assert len({answer.id for (answer,) in answers}) == 1
     assert await count_signals(database, source.workspace_id) == 1
+
+
+async def test_a_few_wait_for_the_commit_under_way_and_many_do_not(database: Database, source: Source) -> None:
+    key, batcher = uuid4(), Batcher(database, most_waiting=1_000)
+    batcher.start()
+    async with database.transaction(source.workspace_id) as tx:
+        # Whoever sends the same meanwhile has to wait for this transaction, and a commit is under way that long.
+        await repository.insert_signals(tx, [_signal(source, key)])
+        held = asyncio.create_task(batcher.accept([_signal(source, key)]))
+        await asyncio.wait([held], timeout=0.1)
+        few = asyncio.create_task(batcher.accept([_signal(source)]))
+        await asyncio.wait([few], timeout=0.1)
+        assert not few.done()
+        many = batcher.accept([_signal(source) for _ in range(WORTH_A_SECOND_COMMIT)])
+        await asyncio.wait_for(asyncio.gather(many, few), 5)
+        assert not held.done()
+    (answer,) = await asyncio.wait_for(held, 5)
+    assert answer.is_duplicate
+    await batcher.stop()
+    assert await count_signals(database, source.workspace_id) == WORTH_A_SECOND_COMMIT + 2
 
 
 async def test_crossing_batches_of_two_processes_do_not_block_each_other(
