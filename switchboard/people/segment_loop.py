@@ -57,14 +57,25 @@ class SegmentLoop:
         self._database = database
         self._vocabulary = vocabulary
         self._mark = LowWater()
+        self._batch = BATCH
 
     async def tick(self) -> Tick:
-        """Settle one batch of contacts."""
+        """Settle one batch of contacts; a smaller one where that took longer than a statement may."""
+        try:
+            tick = await self._settle_some(self._batch)
+        except psycopg.errors.QueryCanceled:
+            # One workspace's dear condition must not keep the others waiting for ever.
+            self._batch = max(self._batch // 10, 1)
+            raise
+        self._batch = min(self._batch * 2, BATCH)
+        return tick
+
+    async def _settle_some(self, limit: int) -> Tick:
         look = self._mark.begin()
         try:
             async with self._database.queue_loop() as tx:
-                notes = await repository.claim_dirty(tx, look.since, BATCH)
-                is_full = len(notes) == BATCH
+                notes = await repository.claim_dirty(tx, look.since, limit)
+                is_full = len(notes) == limit
                 self._mark.conclude(look, await tx.now(), max(note.at for note in notes) if is_full else None)
                 await self._settle(tx, notes)
         except BaseException:

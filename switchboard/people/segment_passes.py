@@ -27,6 +27,8 @@ CLOCK_PAUSE = timedelta(minutes=15)
 # Long enough for the transactions that were under way, each of which ends within a statement or two.
 SETTLING_PAUSE = timedelta(milliseconds=200)
 _BEFORE_ALL = UUID(int=0)
+# How far a pass has come, and how many contacts it looks at next.
+_OF_SLICES = ("after", "slice")
 
 
 async def begin_pass(tx: Tx, segment_id: UUID, generation: int, *, is_extra: bool = False) -> None:
@@ -59,16 +61,23 @@ def pass_handler(vocabulary: Vocabulary) -> JobHandler:
 
 async def _look(tx: Tx, segment: Segment, payload: Mapping[str, object], vocabulary: Vocabulary) -> Again | None:
     after = UUID(str(payload.get("after", _BEFORE_ALL)))
-    last, looked_at = await repository.find_slice_end(tx, after, SLICE)
+    limit = int(str(payload.get("slice", SLICE)))
+    last, looked_at = await repository.find_slice_end(tx, after, limit)
     if last is None:
         return await _finish(tx, segment, payload, after)
-    changes = await _settle_slice(tx, segment, vocabulary, after, last)
+    try:
+        changes = await _settle_slice(tx, segment, vocabulary, after, last)
+    except psycopg.errors.QueryCanceled:
+        if limit == 1:
+            raise
+        # The condition is dear, or the machine is busy: fewer contacts take less time.
+        return Again({**payload, "slice": max(limit // 10, 1)})
     if changes is None:
         return None
     await _write(tx, segment, changes)
     if segment.is_building and not payload["is_extra"]:
         await repository.note_progress(tx, segment.id, looked_at)
-    return Again({**payload, "after": str(last)})
+    return Again({**payload, "after": str(last), "slice": min(limit * 2, SLICE)})
 
 
 async def _settle_slice(tx: Tx, segment: Segment, vocabulary: Vocabulary, after: UUID, last: UUID) -> Changes | None:
@@ -93,7 +102,7 @@ async def _finish(tx: Tx, segment: Segment, payload: Mapping[str, object], after
         await events.append(tx, [Event("segment.built", subject_id=segment.id, data=data)])
     if not segment.reads_clock:
         return None
-    return Again({name: value for name, value in payload.items() if name != "after"}, after=CLOCK_PAUSE)
+    return Again({name: value for name, value in payload.items() if name not in _OF_SLICES}, after=CLOCK_PAUSE)
 
 
 async def _write(tx: Tx, segment: Segment, changes: Changes) -> None:

@@ -1,18 +1,26 @@
 """Who is in a segment follows what happens to people."""
 
 import asyncio
+from contextlib import suppress
+
+import psycopg
+import pytest
 
 from switchboard.accounts.models import Caller
 from switchboard.entrypoints.assembly import contact_holders, segment_vocabulary
-from switchboard.kernel import events
+from switchboard.kernel import db, events
 from switchboard.kernel.db import Database
 from switchboard.kernel.events import Event
+from switchboard.kernel.expressions import FieldType
 from switchboard.kernel.ids import new_id
+from switchboard.kernel.jobs import JobLoop
 from switchboard.leads import service as leads
-from switchboard.people import merging, segments, service
+from switchboard.people import merging, segments, service, wiring
 from switchboard.people.models import Sighting
+from switchboard.people.repository_vocabulary import CONTACT_COLUMNS
 from switchboard.people.segment_loop import SegmentLoop
 from switchboard.people.segment_models import SegmentForm
+from switchboard.people.segment_vocabulary import Column, Vocabulary
 from switchboard.people.service import ContactForm
 from tests.conftest import Urls, move_clock
 from tests.leads.conftest import add_source, enquiry
@@ -229,3 +237,31 @@ async def test_a_condition_that_cannot_be_asked_holds_up_nobody_else(database: D
     async with database.transaction(agent.workspace_id) as tx:
         mended = await segments.update_segment(tx, agent, broken.id, SegmentForm("Broken", condition="true"))
         assert (mended.problem, mended.state) == (None, "building")
+
+
+# Each look at a contact takes so long that one statement has not the time for all of them.
+SLOW = Column(FieldType.BOOL, "(SELECT true FROM pg_catalog.pg_sleep(0.02 + 0 * length({row}.name)))", is_known=True)
+SLOW_WORDS = Vocabulary({**CONTACT_COLUMNS, "slow": SLOW})
+
+
+async def test_a_dear_condition_takes_fewer_contacts_at_a_time(
+    database: Database, agent: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "STATEMENT_TIMEOUT_MILLISECONDS", 500)
+    people = await meet(database, agent, *(f"P{number}" for number in range(50)))
+    async with database.transaction(agent.workspace_id) as tx:
+        form = SegmentForm("Dear", condition='contact.slow && contact.company == ""')
+        dear = await segments.create_segment(tx, agent, form, SLOW_WORDS)
+    jobs = JobLoop(database, wiring.job_handlers(SLOW_WORDS))
+    while (await reread(database, agent, dear.id)).is_building:
+        await jobs.tick()
+    assert await members(database, agent, dear.id) == sorted(people)
+    async with database.transaction(agent.workspace_id) as tx:
+        for contact_id in people:
+            await service.update_contact(tx, agent, contact_id, ContactForm("P", company="Acme"))
+    loop = SegmentLoop(database, SLOW_WORDS)
+    while await notes(database, agent):
+        with suppress(psycopg.errors.QueryCanceled):
+            await loop.tick()
+    assert await members(database, agent, dear.id) == []
+    assert (await reread(database, agent, dear.id)).problem is None
