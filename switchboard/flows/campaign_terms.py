@@ -84,8 +84,13 @@ def local_start(campaign: Campaign) -> datetime:
     return first_instant(campaign.local_date, campaign.local_hour, FIRST_ZONE) - HEAD_START
 
 
-def local_instant(campaign: Campaign | CampaignForm, zone: str, now: datetime) -> datetime | None:
-    """When it is a recipient's turn who lives in `zone`; None when their hour has passed and they are left out."""
+def local_instant(
+    campaign: Campaign | CampaignForm, zone: str, now: datetime, *, since: datetime | None = None
+) -> datetime | None:
+    """When it is a recipient's turn who lives in `zone`; None when their hour has passed and they are left out.
+
+    `since` is when the taking in began, from which those are spread whose hour has passed; `now` by default.
+    """
     if campaign.local_date is None or campaign.local_hour is None:
         raise ValueError("a campaign by local hour names a day and an hour")
     instant = first_instant(campaign.local_date, campaign.local_hour, zone)
@@ -93,7 +98,10 @@ def local_instant(campaign: Campaign | CampaignForm, zone: str, now: datetime) -
         return instant
     if campaign.when_passed == "skip":
         return None
-    return now.replace(microsecond=0) if campaign.when_passed == "now" else _next_day(campaign, zone, now)
+    if campaign.when_passed == "now":
+        # One moment for all of them, whichever slice they come in, so that a throttle counts over all.
+        return since or now.replace(microsecond=0)
+    return _next_day(campaign, zone, now)
 
 
 def _next_day(campaign: Campaign | CampaignForm, zone: str, now: datetime) -> datetime:
@@ -119,6 +127,6 @@ async def _find_hours(tx: Tx, campaign: Campaign, places: Sequence[Place]) -> di
             replace(blank, contact_zone=place.time_zone, phone_e164=place.phone, country=place.country)
         ).zone
         if zone not in instants:
-            instants[zone] = local_instant(campaign, zone, now)
+            instants[zone] = local_instant(campaign, zone, now, since=campaign.spread_from)
         hours[place.name] = instants[zone]
     return hours

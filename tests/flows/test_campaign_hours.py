@@ -1,6 +1,7 @@
 """Campaigns by local hour: everybody by their own clock, on the days on which clocks change, too."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from switchboard.delivery.gate import GateFacts, choose_zone
 from switchboard.flows import campaigns
 from switchboard.flows.campaign_models import Campaign, WhenPassed
 from switchboard.flows.campaign_terms import local_instant, local_start
+from switchboard.flows.campaign_work import CampaignWork
 from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.jobs import JobLoop
 from switchboard.kernel.localtime import first_instant, guess_zone
 from tests.conftest import Urls, move_clock
 from tests.flows.campaign_world import add_campaign, add_people, advance, check_ledger, run_campaign
@@ -164,3 +167,24 @@ async def test_a_throttle_counts_for_each_clock(database: Database, workspace_id
         moments = sorted((await dues(tx, campaign)).values())
     assert moments[:6] == [datetime(2027, 10, 2, 19, 0, second, tzinfo=UTC) for second in range(6)]
     assert moments[6:] == [datetime(2027, 10, 3, 21, 0, second, tzinfo=UTC) for second in range(6)]
+
+
+async def test_a_throttle_counts_over_all_whose_hour_has_passed(
+    database: Database, workspace_id: UUID, owner: Caller, urls: Urls
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await add_people(tx, 12)
+        day = (await tx.now()).date() - timedelta(days=3)
+        campaign = await add_campaign(
+            tx, owner, start_kind="local_hour", local_date=day, local_hour=time(9), throttle_per_minute=1
+        )
+        await campaigns.start_campaign(tx, owner, campaign.id)
+    loop = JobLoop(database, {campaigns.ADVANCE: CampaignWork(limit=4).advance})
+    for slices in range(5):
+        # Taking in a large audience takes a while.
+        await move_clock(urls, f"{slices * 5} seconds")
+        await loop.tick()
+    async with database.transaction(workspace_id) as tx:
+        moments = sorted((await dues(tx, campaign)).values())
+    assert len(moments) == 12
+    assert {later - earlier for earlier, later in pairwise(moments)} == {timedelta(minutes=1)}
