@@ -75,12 +75,17 @@ async def list_leads(
     if is_backwards:
         where.append("id > %(after)s")
     by_stage = ("stage DESC, " if is_backwards else "stage, ") if chosen.stage else ""
-    # One index walk in the order of ids: the view's partial index, or lead_by_stage, lead_by_owner, lead_by_source,
-    # lead_by_contact where the filter names one.
+    listed = f"app.lead WHERE {' AND '.join(where)}"
+    if chosen.contact_ids is not None:
+        # Contact by contact: a planner that thinks a few leads to be near would walk the list to its end to find none.
+        listed = f"""unnest(%(contacts)s::uuid[]) AS chosen (contact)
+            CROSS JOIN LATERAL (SELECT {_ROW} FROM {listed} AND contact_id = chosen.contact OFFSET 0) AS of_contact"""
+    # One index walk in the order of ids: the view's partial index, or lead_by_stage, lead_by_owner, lead_by_source
+    # where the filter names one; lead_open or lead_by_contact once a contact.
     rows = await tx.fetch_all(
         LeadRow,
         f"""
-        SELECT {_ROW} FROM app.lead WHERE {" AND ".join(where)}
+        SELECT {_ROW} FROM {listed}
         ORDER BY {by_stage}id {"ASC" if is_backwards else "DESC"} LIMIT %(limit)s
         """,
         {**params, "workspace": tx.workspace_id, "before": before, "after": after, "limit": limit},
@@ -106,8 +111,6 @@ def _conditions(chosen: LeadFilter) -> tuple[list[str], dict[str, object]]:
         where.append("owner_id = %(owner)s")
     if chosen.source_id is not None:
         where.append("source_id = %(source)s")
-    if chosen.contact_ids is not None:
-        where.append("contact_id = ANY(%(contacts)s)")
     params: dict[str, object] = {
         "stage": chosen.stage,
         "owner": chosen.owner_id,
@@ -120,6 +123,8 @@ def _conditions(chosen: LeadFilter) -> tuple[list[str], dict[str, object]]:
 async def list_board(tx: Tx, stages: Sequence[str], limits: Sequence[int], chosen: LeadFilter) -> list[LeadRow]:
     """The newest leads of each stage, at most its limit; the filter's view and stage do not matter."""
     where, params = _conditions(replace(chosen, stage=""))
+    if chosen.contact_ids is not None:
+        where.append("contact_id = ANY(%(contacts)s)")
     # One walk of the index lead_by_stage a stage: see _conditions for the range of one.
     return await tx.fetch_all(
         LeadRow,
