@@ -240,14 +240,14 @@ async def test_a_condition_that_cannot_be_asked_holds_up_nobody_else(database: D
 
 
 # Each look at a contact takes so long that one statement has not the time for all of them.
-SLOW = Column(FieldType.BOOL, "(SELECT true FROM pg_catalog.pg_sleep(0.02 + 0 * length({row}.name)))", is_known=True)
+SLOW = Column(FieldType.BOOL, "(SELECT true FROM pg_catalog.pg_sleep(0.04 + 0 * length({row}.name)))", is_known=True)
 SLOW_WORDS = Vocabulary({**CONTACT_COLUMNS, "slow": SLOW})
 
 
 async def test_a_dear_condition_takes_fewer_contacts_at_a_time(
     database: Database, agent: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "STATEMENT_TIMEOUT_MILLISECONDS", 500)
+    monkeypatch.setattr(db, "STATEMENT_TIMEOUT_MILLISECONDS", 1_000)
     people = await meet(database, agent, *(f"P{number}" for number in range(50)))
     async with database.transaction(agent.workspace_id) as tx:
         form = SegmentForm("Dear", condition='contact.slow && contact.company == ""')
