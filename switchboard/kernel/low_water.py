@@ -50,6 +50,8 @@ class LowWater:
         self._since = EVERYTHING
         self._discovered = -LONGEST_DISCOVERY_SECONDS
         self._cost = 0.0
+        self._went_back = -LONGEST_DISCOVERY_SECONDS
+        self._left_from = EVERYTHING
 
     def begin(self) -> Look:
         """Where the next claim begins."""
@@ -70,6 +72,9 @@ class LowWater:
         behind = now - GRACE
         # A mark goes back only by a discovery, so a claim that was slower than another beside it changes nothing.
         reached = behind if last_due is None else min(last_due, behind)
+        if self._went_back >= look.began:
+            # It passed rows by that the other claim held, and left due after all.
+            reached = min(reached, self._left_from)
         self._since = reached if look.is_discovery else max(self._since, reached)
 
     def look_again(self, look: Look) -> bool:
@@ -79,6 +84,7 @@ class LowWater:
     def go_back_to(self, due_at: datetime) -> None:
         """Begin no later than here: rows that were due from then on were claimed, and left for another time."""
         self._since = min(self._since, due_at)
+        self._went_back, self._left_from = self._clock(), due_at
 
     def reset(self) -> None:
         """Make the next claim a discovery: a claim was rolled back, or rows came back with the moments they had."""

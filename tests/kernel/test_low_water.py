@@ -116,6 +116,20 @@ def test_of_two_claims_side_by_side_the_slower_does_not_take_the_mark_back(secon
     assert mark.begin().since == NOON - timedelta(hours=2)
 
 
+def test_a_claim_that_passed_by_what_another_held_and_left_does_not_take_the_mark_past_it(seconds: Seconds) -> None:
+    mark = LowWater(seconds)
+    mark.conclude(mark.begin(), NOON, NOON - timedelta(hours=9))
+    holding, passing = mark.begin(), mark.begin()
+    mark.conclude(holding, NOON, None)
+    seconds.now += 0.1
+    mark.go_back_to(NOON - timedelta(hours=2))
+    mark.conclude(passing, NOON, None)
+    assert mark.begin().since == NOON - timedelta(hours=2)
+    seconds.now += 0.1
+    mark.conclude(mark.begin(), NOON, None)
+    assert mark.begin().since == NOON - GRACE
+
+
 @given(
     arrivals=st.lists(st.tuples(st.floats(0, 20), st.floats(0, 15)), max_size=40),
     limit=st.integers(1, 5),

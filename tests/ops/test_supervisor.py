@@ -31,11 +31,12 @@ while True:
 """
 
 STUBBORN = """
-import os, signal
+import os, signal, time
 signal.signal(signal.SIGTERM, lambda *_: print("not yet", flush=True))
 print("stubborn runs as", os.getpid(), flush=True)
 while True:
-    signal.pause()
+    # A signal that comes just before signal.pause() would not be told until the next.
+    time.sleep(0.05)
 """
 
 FAIL_FIRST = """
