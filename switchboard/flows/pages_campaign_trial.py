@@ -17,6 +17,7 @@ from switchboard.delivery.wording import Words
 from switchboard.flows import campaigns
 from switchboard.flows.campaign_models import Campaign, DryRow, DryRun
 from switchboard.flows.campaign_standing import WHY
+from switchboard.flows.campaign_terms import has_rest
 from switchboard.flows.campaign_trials import dry_run, preview_letter
 from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.kernel.http import path_id
@@ -59,6 +60,7 @@ class DryRunPage:
     list_href: str = field(metadata={"help": "This page without a letter."})
     first_href: str = field(metadata={"help": "Address of the first people, empty when these are they."})
     next_href: str = field(metadata={"help": "Address of the next people, empty when there are none."})
+    has_rest: bool = field(metadata={"help": "Whether those who are not in the test wait for its winner."})
     has_variants: bool = field(metadata={"help": "Whether there is more than one variant."})
     zone: str = field(metadata={"help": "The workspace's time zone."})
 
@@ -70,6 +72,7 @@ async def show_dry_run(visit: Visit) -> Response:
     after, here = visit.query_id("after"), f"/campaigns/{campaign.id}/dry-run"
     tried = await dry_run(tx, caller, campaign.id, after=after, most_counted=MOST_COUNTED)
     zone = (await accounts.get_workspace(tx)).time_zone
+    variants = await campaigns.list_variants(tx, caller, campaign.id)
     rows = [_row(row, zone, here, after) for row in tried.rows]
     wanted = visit.query_id("show")
     shown = next((row for row in rows if row.row.contact_id == wanted), None)
@@ -83,7 +86,8 @@ async def show_dry_run(visit: Visit) -> Response:
         list_href=_href(here, after=after),
         first_href=here if after else "",
         next_href=_href(here, after=tried.after) if tried.after else "",
-        has_variants=len(await campaigns.list_variants(tx, caller, campaign.id)) > 1,
+        has_rest=has_rest(campaign, variants),
+        has_variants=len(variants) > 1,
         zone=zone,
     )
     return await visit.render("flows/campaigns/dry_run.html", context, active="campaigns")

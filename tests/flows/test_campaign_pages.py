@@ -444,3 +444,17 @@ async def test_while_a_start_is_chosen_the_form_says_when_people_get_it(
     assert "Ann in Sydney gets it on Mon 03 May, 09:00: your Mon 03 May, 01:00." in by_hour.text
     assert "Cleo in Los Angeles gets it on Mon 03 May, 00:00: your Mon 03 May, 09:00." in at.text
     assert "gets it" not in now.text
+
+
+async def test_the_dry_run_of_a_test_says_that_the_rest_waits(
+    app: Starlette, database: Database, workspace_id: UUID, owner: Caller, draft: Campaign
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await add_people(tx, 58, first=10)
+        form = CampaignForm(name="test", variants=[(draft.flow_id, 1)], audience_kind="everybody", winner_rule="manual")
+        test = await campaigns.create_campaign(tx, owner, form)
+    async with signed_in(app, database, owner) as browser:
+        answer = await browser.get(f"/campaigns/{test.id}/dry-run")
+    assert "Everybody else waits for the winner of the test." in answer.text
+    assert 'rel="next"' in answer.text
+    assert "Nobody is in the audience" not in answer.text
