@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-import psycopg
 import structlog
 
 from switchboard.delivery import letters, pacing, repository, repository_holds, repository_outbox
@@ -26,8 +25,7 @@ from switchboard.delivery.queueing import drop_stopped, message_event
 from switchboard.delivery.repository_outbox import Due
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
-from switchboard.kernel.errors import UnavailableError
-from switchboard.kernel.queues import backoff
+from switchboard.kernel.queues import backoff, concerns_batch, one_by_one
 from switchboard.kernel.turns import in_turns
 
 LEASE = timedelta(seconds=60)
@@ -83,17 +81,17 @@ class Claimer:
         try:
             # Nearly always nothing fails, so the first try does without savepoints.
             return await self._claim(channels, room, waiting, self._decide)
-        except (psycopg.OperationalError, UnavailableError):
+        except Exception as error:
             self._look_at_everything()
-            raise
-        except Exception as error:  # noqa: BLE001 one row spoilt all; nothing is written, and what it was will be logged
-            self._look_at_everything()
+            if concerns_batch(error):
+                raise
+            # One row spoilt all; nothing is written, and what it was will be logged.
             log.info("delivery.one_by_one", error=type(error).__name__)
         try:
             return await self._claim(channels, room, waiting, self._decide_safely)
-        except BaseException:
+        finally:
+            # It was rolled back, or it may have left rows for another look.
             self._look_at_everything()
-            raise
 
     async def _claim(
         self, channels: Collection[str], room: Room, waiting: Collection[UUID], decide_some: "_Decider"
@@ -149,12 +147,11 @@ class Claimer:
         try:
             async with tx.savepoint():
                 return await self._decide(tx, due)
-        except (psycopg.OperationalError, UnavailableError):
-            # A deadlock or a lost connection says nothing of any row: all of them are claimed again.
-            raise
         except Exception as error:
+            if concerns_batch(error):
+                raise
             if len(due) > 1:
-                return [taken for row in due for taken in await self._decide_safely(tx, [row])]
+                return [taken for row in one_by_one(due) for taken in await self._decide_safely(tx, [row])]
             log.error("delivery.claim_failed", message_id=str(due[0].message_id), exc_info=error)
             await _give_up_or_wait(tx, due[0], error)
             return []

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-import psycopg
 import structlog
 
 from switchboard.delivery.models import CampaignPriority
@@ -34,7 +33,7 @@ from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import SwitchboardError
 from switchboard.kernel.low_water import LowWater
-from switchboard.kernel.queues import Tick, backoff
+from switchboard.kernel.queues import Tick, backoff, concerns_batch, one_by_one
 from switchboard.kernel.telemetry import STEP_LATENESS
 
 CLAIM = 1_000
@@ -150,15 +149,15 @@ class StepLoop:
         """Let one go ahead and all others follow, where they can."""
         batch = await self._batch_of(tx, version, [stand_in(cohort)], now)
         try:
-            trail = await self._find_trail(cohort, batch)
-            if trail is None:
-                return False
             async with tx.savepoint():
+                trail = await self._find_trail(cohort, batch)
+                if trail is None:
+                    return False
                 await follow(trail)
             self._note_left(batch)
-        except psycopg.OperationalError:
-            raise
         except Exception as error:
+            if concerns_batch(error):
+                raise
             log.warning("flow.cohort_failed", flow_id=str(cohort.flow_id), step=cohort.step, exc_info=error)
             return False
         return True
@@ -216,13 +215,14 @@ class StepLoop:
                 await advance(batch)
                 await batch.conclude()
             self._note_left(batch)
-        except psycopg.OperationalError:
-            raise
-        except Exception as error:  # noqa: BLE001 whatever a step raises is kept on its run and tried again
+        except Exception as error:
+            if concerns_batch(error):
+                raise
+            # Whatever a step raises is kept on its run and tried again.
             if len(runs) == 1:
                 await _fail(tx, version, runs[0], error)
                 return
-            for run in runs:
+            for run in one_by_one(runs):
                 await self._move_group(tx, version, [run], now, advance)
 
     def _note_left(self, batch: Batch) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 from uuid import UUID
 
-import psycopg
 import structlog
 
 from switchboard.intake import repository, repository_imports
@@ -19,8 +18,8 @@ from switchboard.intake.models import DueSignal, SignalOutcome, StoredSignal
 from switchboard.intake.outcomes import Read, fail, read_signal, settle
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
-from switchboard.kernel.errors import Problem, UnavailableError
-from switchboard.kernel.queues import Tick, backoff
+from switchboard.kernel.errors import Problem
+from switchboard.kernel.queues import Tick, backoff, concerns_batch, one_by_one
 
 MOST_SIGNALS = 500
 SIDE_BY_SIDE = 2
@@ -66,10 +65,10 @@ class RecognitionLoop:
     async def _recognise_batch(self) -> Tick:
         try:
             return await self._recognise_claimed(_recognise_together)
-        except (psycopg.OperationalError, UnavailableError):
-            # A deadlock, a lost connection or a crowd about one person: the batch is claimed again.
-            raise
-        except Exception as error:  # noqa: BLE001 one row spoilt all; nothing is written, and what it was will be logged
+        except Exception as error:
+            if concerns_batch(error):
+                raise
+            # One row spoilt all; nothing is written, and what it was will be logged.
             log.info("signals.one_by_one", error=type(error).__name__)
             return await self._recognise_claimed(_recognise_group)
 
@@ -112,14 +111,14 @@ async def _recognise_group(tx: Tx, group: list[DueSignal]) -> None:
     try:
         async with tx.savepoint():
             await recognise(tx, group)
-    except (psycopg.OperationalError, UnavailableError):
-        # A deadlock, a lost connection or a crowd about one person concerns the whole batch: it is claimed again.
-        raise
-    except Exception as error:  # noqa: BLE001 whatever went wrong, the other rows go on
+    except Exception as error:
+        if concerns_batch(error):
+            raise
+        # Whatever went wrong, the other rows go on.
         if len(group) == 1:
             await _put_off(tx, group[0], error)
             return
-        for signal in group:
+        for signal in one_by_one(group):
             await _recognise_group(tx, [signal])
 
 

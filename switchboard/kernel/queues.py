@@ -10,15 +10,16 @@ notice, a crash or a restart catches up by itself: notices only make it sooner. 
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import psycopg
 import structlog
 
+from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database, Notice, Tx
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
@@ -30,6 +31,10 @@ PATIENCE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 30.0
 # A database that is away comes back for everybody at once: whoever waits for it looks often.
 AWAY_PAUSE_SECONDS = 1.0
+# Rows that are handled one by one are held all the while, and each may need as long as a statement is given.
+ONE_BY_ONE_SECONDS = 30.0
+
+Row = TypeVar("Row")
 
 log = structlog.get_logger()
 
@@ -80,6 +85,27 @@ def backoff(
     exponent = min(max(attempts, 1) - 1, 30)
     base: timedelta = min(first * 2**exponent, most)
     return base * random.uniform(0.75, 1.25)  # noqa: S311 jitter needs no secrecy
+
+
+def concerns_batch(error: Exception) -> bool:
+    """Whether a failure says nothing of any row, such as a deadlock or a lost connection: all are claimed again.
+
+    Whatever else fails is looked for row by row. So is a statement that took too long, though Postgres counts it among
+    the errors of its operation: a row that always takes too long would be claimed again forever, and all behind it.
+    """
+    return _waits_for_database(error) and not isinstance(error, psycopg.errors.QueryCanceled)
+
+
+def one_by_one(rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows of a batch that failed, each by itself; those whose turn has not come in time stay due.
+
+    The first always has its turn, so that every batch comes further than the one before.
+    """
+    began = monotonic_seconds()
+    for row in rows:
+        yield row
+        if monotonic_seconds() - began >= ONE_BY_ONE_SECONDS:
+            return
 
 
 async def wake(tx: Tx, queue: str) -> None:

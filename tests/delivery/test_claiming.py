@@ -22,6 +22,7 @@ from switchboard.people.models import Sighting
 from tests.conftest import Urls, move_clock
 from tests.delivery.letters import letter, make_contact
 from tests.delivery.sending import Outbox, event_kinds, load, outbox_rows, queue, states
+from tests.timeouts import timing_out
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -342,3 +343,17 @@ async def test_one_message_that_cannot_be_decided_on_holds_no_other_up(
     async with database.queue_loop() as tx:
         rows = await tx.fetch_tuples("SELECT message_id, attempts, lease_until FROM app.outbox")
     assert rows == [(spoilt, 1, None)]
+
+
+async def test_one_message_that_always_takes_too_long_costs_itself_an_attempt_and_holds_no_other_up(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    slow, sound = await queue(
+        database, workspace_id, letter(ann, "Too long", purpose="transactional"), letter(ann, "Other")
+    )
+    with timing_out(urls, "app.message", "NEW.subject = 'Too long'"):
+        await Outbox(database).loop.tick()
+    assert await states(database, workspace_id, [slow, sound]) == [("queued", None), ("sent", None)]
+    async with database.queue_loop() as tx:
+        rows = await tx.fetch_tuples("SELECT message_id, attempts, lease_until FROM app.outbox")
+    assert rows == [(slow, 1, None)]

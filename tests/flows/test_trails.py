@@ -20,6 +20,7 @@ from switchboard.kernel.low_water import EVERYTHING
 from tests.conftest import Urls, move_clock
 from tests.flows.world import KINDS, LETTERS, add_contact, add_letters, save_active, settle, stepper, tell
 from tests.people.segment_world import make_segment
+from tests.timeouts import timing_out
 
 PEOPLE = FEWEST_ALIKE + 2
 STEPS: st.SearchStrategy[list[str]] = st.lists(
@@ -184,6 +185,20 @@ async def test_where_following_fails_each_run_walks_by_itself(database: Database
     async with database.transaction(workspace_id) as tx:
         assert await tx.fetch_value("SELECT count(*) FROM app.message") == 10
         assert await tx.fetch_tuples("SELECT DISTINCT phase, rounds, attempts FROM app.run") == [("waiting", 0, 0)]
+
+
+async def test_a_run_that_always_takes_too_long_costs_itself_an_attempt_and_holds_no_other_up(
+    database: Database, workspace_id: UUID, urls: Urls
+) -> None:
+    await begin(database, workspace_id, "  - send: welcome\n  - wait: 1h", 10)
+    async with database.transaction(workspace_id) as tx:
+        slow = await tx.fetch_value("SELECT id FROM app.run ORDER BY id LIMIT 1")
+    with timing_out(urls, "app.message", f"NEW.run_id = '{slow}'"):
+        await stepper(database).tick()
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.message") == 9
+        rows = await tx.fetch_tuples("SELECT id, attempts, left(last_error, 13) FROM app.run WHERE phase <> 'waiting'")
+    assert rows == [(slow, 1, "QueryCanceled")]
 
 
 async def test_subscribers_are_told_of_each_event_of_a_cohort(database: Database, workspace_id: UUID) -> None:

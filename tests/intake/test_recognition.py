@@ -17,6 +17,7 @@ from switchboard.kernel.db import Database, recorded_queries
 from switchboard.people.timeline import list_timeline
 from tests.conftest import Urls, move_clock
 from tests.intake.conftest import make_source, recognise_all, store
+from tests.timeouts import timing_out
 
 ANN = {"name": "Ann Lee", "email": "Ann@X.example", "phone": "030 1234567", "message": "A quote, please"}
 
@@ -119,6 +120,18 @@ async def test_a_signal_that_breaks_recognition_waits_while_the_others_go_on(
     await recognise_all(database)
     async with database.transaction(source.workspace_id) as tx:
         assert await tx.fetch_value("SELECT outcome FROM app.signal_outcome WHERE signal_id = %s", (bad,)) == "opened"
+
+
+async def test_a_signal_that_always_takes_too_long_costs_itself_an_attempt_and_holds_nobody_up(
+    database: Database, source: Source, urls: Urls
+) -> None:
+    bad, good = await store(database, source, {"email": "a@x.example", "message": "too long"}, ANN)
+    with timing_out(urls, "app.lead", "NEW.title = 'too long'"):
+        await RecognitionLoop(database).tick()
+    async with database.transaction(source.workspace_id) as tx:
+        outcomes = await tx.fetch_tuples("SELECT signal_id, outcome FROM app.signal_outcome")
+        waiting = await tx.fetch_tuples("SELECT signal_id, attempts FROM app.signal_due WHERE due_at > received_at")
+    assert (outcomes, waiting) == ([(good, "opened")], [(bad, 1)])
 
 
 async def test_the_mapping_of_the_source_decides(database: Database, source: Source) -> None:

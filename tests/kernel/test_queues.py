@@ -10,9 +10,10 @@ import pytest
 
 from switchboard.kernel import jobs, queues
 from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.errors import InvalidError, UnavailableError
 from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import Again, JobLoop
-from switchboard.kernel.queues import Tick, Worker, backoff
+from switchboard.kernel.queues import Tick, Worker, backoff, concerns_batch, one_by_one
 from tests.conftest import Urls, move_clock
 from tests.processes import eventually
 
@@ -47,6 +48,28 @@ async def test_a_loop_outlives_a_failed_batch_and_is_closed_at_the_end(database:
     await asyncio.wait_for(running, 5)
     assert worker.states[loop.name].failures == 1
     assert loop.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "is_about_all"),
+    [
+        (psycopg.OperationalError("the server closed the connection"), True),
+        (psycopg.errors.DeadlockDetected("deadlock detected"), True),
+        (UnavailableError("These people are being changed.", retry_after_seconds=1), True),
+        (psycopg.errors.QueryCanceled("canceling statement due to statement timeout"), False),
+        (psycopg.errors.CheckViolation("violates a constraint"), False),
+        (InvalidError("The condition cannot be decided."), False),
+        (ZeroDivisionError(), False),
+    ],
+)
+def test_what_says_nothing_of_any_row_concerns_the_batch(error: Exception, is_about_all: bool) -> None:
+    assert concerns_batch(error) is is_about_all
+
+
+def test_one_by_one_begins_no_further_row_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(one_by_one([1, 2, 3])) == [1, 2, 3]
+    monkeypatch.setattr(queues, "ONE_BY_ONE_SECONDS", 0.0)
+    assert list(one_by_one([1, 2, 3])) == [1]
 
 
 class Noting:
