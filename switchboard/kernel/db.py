@@ -15,6 +15,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row, tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
@@ -39,6 +40,12 @@ RECONNECT_SECONDS = 4.0
 STATEMENT_TIMEOUT_MILLISECONDS = 30_000
 # A server behind a cut network says nothing at all: without these a transaction would wait for it for many minutes.
 NETWORK_PATIENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+# What a connection asks of the server. A process that stands still, or is behind a cut network, in the middle of a
+# transaction holds its locks: the server ends it as soon as its leases are over, too, and others go on.
+OPTIONS = (
+    "-c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout=60s"
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=20s"
+)
 RETRY_AFTER_SECONDS = 2
 ROWS_AT_ONCE = 100
 
@@ -214,7 +221,7 @@ class Database:
                 "autocommit": True,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 **NETWORK_PATIENCE,
-                "options": "-c timezone=UTC -c jit=off",
+                "options": OPTIONS,
                 "application_name": "switchboard",
                 "context": own_adapters(),
             },
@@ -323,6 +330,12 @@ class Database:
         except psycopg.Error:
             # The connection is gone, and with it the transaction; the pool replaces it.
             await connection.close()
+
+
+async def connect_to_listen(url: str) -> Connection:
+    """A connection beside the pool that hears notices; it ends when its server is out of reach for a while."""
+    address = make_conninfo(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **NETWORK_PATIENCE)
+    return await psycopg.AsyncConnection.connect(address, autocommit=True, options=OPTIONS)
 
 
 def _database_is_away() -> UnavailableError:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 
+from switchboard.kernel.db import connect_to_listen
 from switchboard.kernel.errors import ThrottledError
 from switchboard.kernel.events import LIVE_CHANNEL
 
@@ -107,7 +108,7 @@ class LiveFeed:
         return topics
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._database_url, autocommit=True, connect_timeout=5)
+        connection = await connect_to_listen(self._database_url)
         async with connection:
             await connection.execute(f"LISTEN {LIVE_CHANNEL}".encode())
             # Streams from before a loss may have missed something; those of the first connection have not.

@@ -20,7 +20,7 @@ import psycopg
 import structlog
 
 from switchboard.kernel.clock import monotonic_seconds
-from switchboard.kernel.db import Database, Notice, Tx
+from switchboard.kernel.db import Database, Notice, Tx, connect_to_listen
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
 
@@ -193,8 +193,7 @@ class Worker:
             await asyncio.sleep(AWAY_PAUSE_SECONDS)
 
     async def _listen_once(self) -> None:
-        url = self._database.application_url
-        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
+        connection = await connect_to_listen(self._database.application_url)
         async with connection:
             await connection.execute(f"LISTEN {WAKE_CHANNEL}".encode())
             async for notice in connection.notifies():
