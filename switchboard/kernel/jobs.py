@@ -16,7 +16,7 @@ from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.job_claims import PRIORITIES, Job, JobClaims
-from switchboard.kernel.queues import PATIENCE_SECONDS, WAKE_CHANNEL, Tick, backoff, wake
+from switchboard.kernel.queues import PATIENCE_SECONDS, WAKE_CHANNEL, Tick, backoff, concerns_batch, wake
 
 QUEUE = "jobs"
 MOST_ATTEMPTS = 10
@@ -130,10 +130,12 @@ class JobLoop:
                     # Counts in this transaction only.
                     await tx.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
                 await self._run(tx, jobs, batch)
-        except Exception as error:  # noqa: BLE001 whatever a handler raises is kept on the job and tried again
+        except Exception as error:
             self._claims.reset()
             if len(jobs) > 1 and isinstance(error, psycopg.errors.LockNotAvailable):
                 return Tick(0, has_more=True)
+            if concerns_batch(error):
+                raise
             await _fail(tx, jobs[len(batch.ran)], error)
             return Tick(1, has_more=len(jobs) > 1)
         await _conclude(tx, batch)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 
 from switchboard.accounts.errors import RoleForbidsError
@@ -357,3 +358,26 @@ async def test_one_message_that_always_takes_too_long_costs_itself_an_attempt_an
     async with database.queue_loop() as tx:
         rows = await tx.fetch_tuples("SELECT message_id, attempts, lease_until FROM app.outbox")
     assert rows == [(slow, 1, None)]
+
+
+async def test_a_full_disk_counts_against_no_message(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    (message_id,) = await queue(database, workspace_id, letter(ann))
+    with psycopg.connect(urls.superuser, autocommit=True) as administrator:
+        administrator.execute(
+            "CREATE FUNCTION app.has_no_room() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END$$"
+        )
+        administrator.execute(
+            "CREATE TRIGGER no_room BEFORE UPDATE ON app.message FOR EACH ROW EXECUTE FUNCTION app.has_no_room()"
+        )
+        try:
+            with pytest.raises(psycopg.errors.DiskFull):
+                await Outbox(database).loop.tick()
+        finally:
+            administrator.execute("DROP FUNCTION app.has_no_room CASCADE")
+    async with database.queue_loop() as tx:
+        assert await tx.fetch_tuples("SELECT attempts, lease_until FROM app.outbox") == [(0, None)]
+    await Outbox(database).loop.tick()
+    assert await states(database, workspace_id, [message_id]) == [("sent", None)]

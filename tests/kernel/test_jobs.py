@@ -107,6 +107,17 @@ async def test_a_failing_job_harms_no_other_of_its_batch(database: Database, wor
     assert clock.seconds == 0
 
 
+async def test_a_full_disk_counts_against_no_job(database: Database, workspace_id: UUID) -> None:
+    async def find_no_room(_tx: Tx, _payload: Payload) -> None:
+        raise psycopg.errors.DiskFull("no space left")
+
+    await add(database, workspace_id, ["a", "b"])
+    with pytest.raises(psycopg.errors.DiskFull):
+        await JobLoop(database, {"mark": find_no_room}).tick()
+    assert await left(database, workspace_id) == [("a", 0), ("b", 0)]
+    assert await drain(JobLoop(database, {"mark": mark})) == [1, 1]
+
+
 async def test_urgent_jobs_go_first_and_then_the_oldest(database: Database, workspace_id: UUID) -> None:
     ran: list[str] = []
 
