@@ -11,11 +11,14 @@ BENCH_PEERS := .venv-bench/.installed
 ARGS ?=
 TEST_PROCESSES ?= 2
 OUTAGE_SECONDS ?= 60
+CHAOS_MINUTES ?= 15
+CHAOS_SEED ?= 20261120
+SOAK_MINUTES ?= 60
 DEMO_FLAG := $(if $(filter-out 0 no false,$(DEMO)),--demo)
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev up test check check-style check-types check-imports check-migrations check-gates
-.PHONY: bench bench-install chaos crash-points model mutations screenshots lock clean
+.PHONY: bench bench-install chaos soak crash-points model mutations screenshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,8 +56,12 @@ bench: install-dev bench-install ## Measure everything for about half an hour, w
 
 bench-install: $(BENCH_PEERS) ## Install the systems that benchmarks compare with, apart from everything else
 
-chaos: install-dev ## Kill processes by seed under load, take Postgres and Redis away, and count what was lost
-	@OUTAGE_SECONDS=$(OUTAGE_SECONDS) $(VENV_PYTHON) -m pytest -n 0 -m chaos tests/chaos $(ARGS)
+chaos: install-dev ## Break everything by seed under load, take Postgres and Redis away, and count what was lost
+	@OUTAGE_SECONDS=$(OUTAGE_SECONDS) $(VENV_PYTHON) -m pytest -n 0 -m chaos tests/chaos -s \
+		--chaos-minutes $(CHAOS_MINUTES) --chaos-seed $(CHAOS_SEED) $(ARGS)
+
+soak: install-dev ## Work for an hour at half load, and see that nothing grows
+	@$(VENV_PYTHON) -m pytest -n 0 -m chaos tests/soak -s --soak-minutes $(SOAK_MINUTES) $(ARGS)
 
 crash-points: install-dev ## Break every call of one story in every way, and see that nothing is lost or doubled
 	@$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) -m crash tests/crash_points $(ARGS)

@@ -45,6 +45,12 @@ $$
 """
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-seed", default="20261120", help="Which events of chaos happen, and when.")
+    parser.addoption("--chaos-minutes", default="0", help="How long chaos lasts; 0 leaves all but a slice out.")
+    parser.addoption("--soak-minutes", default="0", help="How long soaking lasts; 0 leaves all but a slice out.")
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
