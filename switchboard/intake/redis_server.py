@@ -1,6 +1,7 @@
 """One Redis: reaching it with limits, and whether what it acknowledges outlives its process."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ TIMEOUT_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 2
 # The first version that can be asked to wait until a write is on its disk.
 _WAITS_SINCE = (7, 2)
+_VERSION = re.compile(r"(\d+)\.(\d+)(\.\d+)*")
 
 
 def connect(url: str, *, is_reader: bool = False) -> Redis:
@@ -44,17 +46,21 @@ async def reached() -> AsyncIterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """How a Redis keeps what it acknowledges. `fsync` is its `appendfsync`, empty when it may not be asked."""
+    """How a Redis keeps what it acknowledges.
+
+    What it may not be asked, or says nothing of, is empty; `is_logged` is None then. `fsync` is its `appendfsync`.
+    """
 
     version: str
-    is_logged: bool
+    is_logged: bool | None
     fsync: str
     eviction: str
 
     @property
     def can_wait(self) -> bool:
-        """Whether a write can be waited for until it is on the disk."""
-        return self.is_logged and tuple(int(part) for part in self.version.split(".")[:2]) >= _WAITS_SINCE
+        """Whether a write can be waited for until it is on the disk; not where that is unknown."""
+        version = _VERSION.fullmatch(self.version)
+        return bool(self.is_logged and version and (int(version[1]), int(version[2])) >= _WAITS_SINCE)
 
     @property
     def must_wait(self) -> bool:
@@ -64,6 +70,11 @@ class Durability:
     @property
     def weakness(self) -> str:
         """When acknowledged signals would be lost, and how to mend it; empty when they would not."""
+        if self.is_logged is None:
+            return (
+                "Redis cannot be asked whether it keeps signals on its disk: let its user call INFO (`+info`), or see "
+                "to it that `appendonly yes` and `appendfsync always` are set."
+            )
         if not self.is_logged:
             return "Redis keeps nothing on its disk, so a restart loses signals: set `appendonly yes`."
         if self.fsync != "always" and not self.can_wait:
@@ -77,14 +88,23 @@ class Durability:
 async def inspect(client: Redis) -> Durability:
     """Ask the server how durable it is; raises UnavailableError."""
     async with reached():
-        server: dict[str, Any] = await client.info("server")
-        persistence: dict[str, Any] = await client.info("persistence")
+        server = await _find_info(client, "server")
+        persistence = await _find_info(client, "persistence")
         return Durability(
-            version=str(server["redis_version"]),
-            is_logged=bool(persistence["aof_enabled"]),
+            version=str(server.get("redis_version", "")),
+            is_logged=bool(persistence["aof_enabled"]) if "aof_enabled" in persistence else None,
             fsync=await _find_setting(client, "appendfsync"),
             eviction=await _find_setting(client, "maxmemory-policy"),
         )
+
+
+async def _find_info(client: Redis, section: str) -> Mapping[str, Any]:
+    try:
+        found: dict[str, Any] = await client.info(section)
+    except ResponseError:
+        # Its user may do what intake does, and not call INFO: it keeps signals all the same.
+        return {}
+    return found
 
 
 async def _find_setting(client: Redis, name: str) -> str:

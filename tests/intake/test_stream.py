@@ -261,6 +261,35 @@ async def test_a_redis_that_forgets_is_said_to_forget(tmp_path: Path) -> None:
         await stream.close()
 
 
+async def test_a_redis_whose_user_may_not_ask_keeps_signals_and_is_warned_of(
+    database: Database, redis: Redis, redis_process: RedisServer, loop: StreamLoop, source: Source
+) -> None:
+    user = "intake"
+    await redis.acl_setuser(
+        user, enabled=True, passwords=["+modest"], categories=["+@all", "-@dangerous"], keys=["*"], channels=["*"]
+    )
+    stream = SignalStream(redis_process.url.replace("://", f"://{user}:modest@"), MEGABYTE)
+    try:
+        await stream.keep([[make_signal(source)]])
+        kept = await stream.measure()
+    finally:
+        await stream.close()
+        await redis.acl_deluser(user)
+    assert (kept.signals, kept.error) == (1, "")
+    assert kept.warning.startswith("Redis cannot be asked whether it keeps signals on its disk")
+    assert await bring_all_in(loop) == 1
+    assert await count_signals(database, source.workspace_id) == 1
+
+
+async def test_an_info_that_leaves_things_out_makes_nothing_fail(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def say_little(*_: object) -> dict[str, object]:
+        return {"redis_mode": "standalone"}
+
+    monkeypatch.setattr(redis, "info", say_little)
+    found = await inspect(redis)
+    assert (found.version, found.is_logged, found.fsync, found.must_wait) == ("", None, "always", False)
+
+
 @pytest.mark.parametrize(
     ("durability", "must_wait", "weakness"),
     [
@@ -271,6 +300,11 @@ async def test_a_redis_that_forgets_is_said_to_forget(tmp_path: Path) -> None:
         (Durability("10.0.1", True, "", ""), True, ""),
         (Durability("7.4.1", True, "always", "volatile-lru"), False, "`maxmemory-policy` is volatile-lru"),
         (Durability("7.4.1", False, "always", "noeviction"), False, "set `appendonly yes`"),
+        (Durability("", None, "", ""), False, "cannot be asked whether it keeps signals on its disk"),
+        (Durability("7.4.1", None, "everysec", ""), False, "cannot be asked whether it keeps signals on its disk"),
+        (Durability("7.2-rc1", True, "everysec", "noeviction"), False, "`appendfsync` is everysec"),
+        (Durability("7.2-rc1", True, "always", "noeviction"), False, ""),
+        (Durability("unknown", True, "", ""), False, "`appendfsync` cannot be asked"),
     ],
 )
 def test_how_durable_a_redis_is(durability: Durability, must_wait: bool, weakness: str) -> None:
