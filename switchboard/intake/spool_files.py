@@ -182,8 +182,11 @@ class SealedSegment:
 
     @classmethod
     def find(cls, path: Path) -> "SealedSegment | None":
-        """The segment; None while a living process appends to it."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        """The segment; None while a living process appends to it, and when another has drained it a moment ago."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchboard.intake import spool_files
+from switchboard.intake import draining, spool_files
 from switchboard.intake.errors import SpoolFullError
 from switchboard.intake.kept_signals import encode_request
 from switchboard.intake.models import NewSignal
@@ -70,6 +70,22 @@ def test_a_segment_under_a_living_writer_is_left_alone_and_has_no_name_before_it
     assert path.stat().st_mode & 0o777 == 0o600
     writer.seal()
     assert kept(tmp_path) == [b"one"]
+
+
+def test_a_segment_that_another_process_drains_after_the_look_is_gone_quietly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = [NewSignal(new_id(), new_id(), new_id(), new_id(), 60, "{}")]
+    paths: list[Path] = []
+    for _ in range(2):
+        writer = SpoolWriter(tmp_path, MEGABYTE)
+        writer.append([Record(encode_request(request), 1)])
+        writer.seal()
+        paths = list_segments(tmp_path)
+    paths[1].unlink()
+    monkeypatch.setattr(draining, "list_segments", lambda _: paths)
+    assert SealedSegment.find(paths[1]) is None
+    assert draining.read_back(tmp_path, 10) == request
 
 
 @given(contents=st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=8), data=st.data())
