@@ -34,6 +34,14 @@ AWAY_PAUSE_SECONDS = 1.0
 # Rows that are handled one by one are held all the while, and each may need as long as a statement is given.
 ONE_BY_ONE_SECONDS = 30.0
 
+# Postgres counts these among the errors of its operation, and still it is a row's fault: it takes too long, is larger
+# than an index entry may be, or is nested too deeply.
+_OF_A_ROW = (
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+)
+
 Row = TypeVar("Row")
 
 log = structlog.get_logger()
@@ -90,10 +98,10 @@ def backoff(
 def concerns_batch(error: Exception) -> bool:
     """Whether a failure says nothing of any row, such as a deadlock or a lost connection: all are claimed again.
 
-    Whatever else fails is looked for row by row. So is a statement that took too long, though Postgres counts it among
-    the errors of its operation: a row that always takes too long would be claimed again forever, and all behind it.
+    Whatever else fails is looked for row by row: a row that always takes too long would be claimed again forever, and
+    all behind it.
     """
-    return _waits_for_database(error) and not isinstance(error, psycopg.errors.QueryCanceled)
+    return _waits_for_database(error) and not isinstance(error, _OF_A_ROW)
 
 
 def one_by_one(rows: Sequence[Row]) -> Iterator[Row]:

@@ -57,6 +57,8 @@ async def test_a_loop_outlives_a_failed_batch_and_is_closed_at_the_end(database:
         (psycopg.errors.DeadlockDetected("deadlock detected"), True),
         (UnavailableError("These people are being changed.", retry_after_seconds=1), True),
         (psycopg.errors.QueryCanceled("canceling statement due to statement timeout"), False),
+        (psycopg.errors.ProgramLimitExceeded("index row size exceeds maximum"), False),
+        (psycopg.errors.StatementTooComplex("stack depth limit exceeded"), False),
         (psycopg.errors.CheckViolation("violates a constraint"), False),
         (InvalidError("The condition cannot be decided."), False),
         (ZeroDivisionError(), False),
