@@ -12,8 +12,8 @@ import structlog
 
 from switchboard.intake.batcher import MOST_ROWS
 from switchboard.intake.bringing_in import bring_in
-from switchboard.intake.kept_signals import decode_request, encode_request
-from switchboard.intake.models import NewSignal
+from switchboard.intake.kept_signals import decode_request, encode_refused
+from switchboard.intake.models import NewSignal, RefusedSignal
 from switchboard.intake.spool_files import Record, SealedSegment, Segment, list_segments, sync_folder
 from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database
@@ -60,7 +60,7 @@ def read_back(folder: Path, most: int) -> list[NewSignal]:
 
 async def _drain_segment(database: Database, folder: Path, segment: SealedSegment) -> int:
     drained = 0
-    refused: list[NewSignal] = []
+    refused: list[RefusedSignal] = []
     for batch in _batches(segment):
         began = monotonic_seconds()
         refused += await bring_in(database, batch)
@@ -96,10 +96,10 @@ def _requests(segment: SealedSegment) -> Iterator[list[NewSignal]]:
             segment.is_damaged = True
 
 
-def _set_aside(folder: Path, signals: Sequence[NewSignal]) -> None:
-    """Keep what Postgres refuses in a file of its own, for a person to look at."""
+def _set_aside(folder: Path, refused: Sequence[RefusedSignal]) -> None:
+    """Keep what Postgres refuses, and why, in a file of its own, for a person to look at."""
     segment = Segment(folder)
-    segment.append([Record(encode_request(signals), len(signals))])
+    segment.append([Record(encode_refused(refused), len(refused))])
     segment.path.rename(segment.path.with_suffix(".refused"))
     sync_folder(folder)
     segment.seal()

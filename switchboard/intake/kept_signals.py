@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from switchboard.intake.models import NewSignal
+from switchboard.intake.models import NewSignal, RefusedSignal
 
 
 class _Kept(msgspec.Struct, array_like=True, frozen=True):
@@ -17,6 +17,12 @@ class _Kept(msgspec.Struct, array_like=True, frozen=True):
     payload: str
 
 
+class _Refused(_Kept, array_like=True, frozen=True):
+    """One element longer, which whoever reads the others leaves out."""
+
+    reason: str
+
+
 _ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
 _DECODER = msgspec.msgpack.Decoder(list[_Kept])
 
@@ -25,6 +31,17 @@ def encode_request(signals: Sequence[NewSignal]) -> bytes:
     """One request's signals as one record."""
     return _ENCODER.encode(
         [_Kept(one.id, one.workspace_id, one.source_id, one.key, one.window_seconds, one.payload) for one in signals]
+    )
+
+
+def encode_refused(refused: Sequence[RefusedSignal]) -> bytes:
+    """Refused signals as one record, each with its reason; it can be read as that of a request, too."""
+    return _ENCODER.encode(
+        [
+            _Refused(one.id, one.workspace_id, one.source_id, one.key, one.window_seconds, one.payload, each.reason)
+            for each in refused
+            for one in (each.signal,)
+        ]
     )
 
 

@@ -60,6 +60,14 @@ class NewSignal(msgspec.Struct, frozen=True):
     import_row: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedSignal:
+    """A kept signal that Postgres will not store, and why not."""
+
+    signal: NewSignal
+    reason: str
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """What became of one sent row: its id, or the id of the signal that it repeats."""
 

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from switchboard.intake.batcher import MOST_ROWS
 from switchboard.intake.bringing_in import bring_in
-from switchboard.intake.kept_signals import decode_request, encode_request
+from switchboard.intake.kept_signals import decode_request, encode_refused
 from switchboard.intake.models import NewSignal
 from switchboard.intake.redis_server import connect, reached
 from switchboard.intake.stream import GROUP, STREAM, Entry, remove, set_aside
@@ -125,7 +125,7 @@ class StreamLoop:
                 log.error("intake.stream_entry_unreadable", entry=entry.id)
                 await set_aside(self._client, entry.content)
             if refused:
-                await set_aside(self._client, encode_request(refused))
+                await set_aside(self._client, encode_refused(refused))
             for entry in entries:
                 await remove(self._client, entry)
         return len(signals)

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx2
+import msgspec
 import psycopg
 import pytest
 
@@ -17,11 +18,12 @@ from switchboard.intake import service
 from switchboard.intake.app import IntakeApp
 from switchboard.intake.batcher import Batcher
 from switchboard.intake.draining import drain
+from switchboard.intake.kept_signals import decode_request
 from switchboard.intake.models import NewSignal, Source
 from switchboard.intake.outage import Outage, patiently
 from switchboard.intake.reserve import Reserve
 from switchboard.intake.spool import Spool
-from switchboard.intake.spool_files import list_segments
+from switchboard.intake.spool_files import SealedSegment, list_segments
 from switchboard.intake.standby import Standby
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import UnavailableError
@@ -256,6 +258,33 @@ async def test_what_postgres_refuses_is_set_aside_and_does_not_hold_up_the_rest(
     assert await stored_ids(database, source.workspace_id) == [signal.id for signal in good]
     kept = await spool.measure()
     assert (kept.signals, kept.set_aside) == (0, 1)
+
+
+async def test_what_breaks_a_rule_or_is_too_deep_is_set_aside_with_its_reason(
+    database: Database, source: Source, spool: Spool, urls: Urls
+) -> None:
+    odd, deep = make_signal(source, payload='{"n": "odd"}'), make_signal(source, payload="[" * 99_999 + "]" * 99_999)
+    good = [make_signal(source) for _ in range(4)]
+    await spool.keep([good[:2], [odd], [deep], good[2:]])
+    await spool.seal()
+    with psycopg.connect(urls.superuser, autocommit=True) as connection:
+        rule = """ADD CONSTRAINT nothing_odd CHECK (payload ->> 'n' <> 'odd') NOT VALID"""
+        connection.execute(f"ALTER TABLE app.signal {rule}".encode())
+        try:
+            await drain(database, spool.folder)
+        finally:
+            connection.execute("ALTER TABLE app.signal DROP CONSTRAINT nothing_odd")
+    assert await stored_ids(database, source.workspace_id) == [signal.id for signal in good]
+    assert (await spool.measure()).set_aside == 1
+    (path,) = spool.folder.glob("*.refused")
+    segment = SealedSegment.find(path)
+    assert segment is not None
+    (record,) = segment.records()
+    segment.close()
+    assert decode_request(record) == [odd, deep]
+    broken, exhausted = (kept[-1] for kept in msgspec.msgpack.decode(record))
+    assert broken.startswith("CheckViolation: new row for relation")
+    assert exhausted == "StatementTooComplex: stack depth limit exceeded"
 
 
 async def test_only_one_process_drains_at_a_time(database: Database, source: Source, spool: Spool, urls: Urls) -> None:
