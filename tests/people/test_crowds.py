@@ -95,7 +95,7 @@ async def test_filling_that_was_given_up_can_be_asked_for_again(database: Databa
     ("kind", "of", "problem"),
     [
         ("import", "7", "there is no such import; its id stands in the address of its page"),
-        ("import", str(new_id()), "there is no such import; its id stands in the address of its page"),
+        ("import", "019a0000-0000-7000-8000-000000000000", "there is no such import; its id stands in the address of its page"),
         ("tag", " ", "name a tag"),
         ("planet", "Mars", "expected one of import, segment, tag, condition"),
     ],
