@@ -10,7 +10,6 @@ from switchboard.accounts.errors import RoleForbidsError
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import InvalidError
-from switchboard.kernel.ids import new_id
 from switchboard.people import crowds, segments, tags
 from switchboard.people.errors import SegmentBeingFilledError, SegmentKeptByConditionError, SegmentNotFoundError
 from switchboard.people.segment_models import Crowd, SegmentForm
@@ -91,11 +90,14 @@ async def test_filling_that_was_given_up_can_be_asked_for_again(database: Databa
     assert not (await reread(database, agent, guests.id)).is_building
 
 
+NOT_THERE = "019a0000-0000-7000-8000-000000000000"
+
+
 @pytest.mark.parametrize(
     ("kind", "of", "problem"),
     [
         ("import", "7", "there is no such import; its id stands in the address of its page"),
-        ("import", "019a0000-0000-7000-8000-000000000000", "there is no such import; its id stands in the address of its page"),
+        ("import", NOT_THERE, "there is no such import; its id stands in the address of its page"),
         ("tag", " ", "name a tag"),
         ("planet", "Mars", "expected one of import, segment, tag, condition"),
     ],
