@@ -191,7 +191,7 @@ class StepLoop:
     async def _change_subjects_of(self, tx: Tx, runs: Sequence[Run]) -> int:
         await tx.enter_workspace(runs[0].workspace_id)
         await self._lock_subjects(tx, runs)
-        # Read again, because what was seen before the locks may have changed.
+        # Read again, because what was seen before the locks may have changed; what rests by now, the next tick parks.
         due = await repository_runs.find_due(tx, [run.id for run in runs])
         versions = await self._shelf.load(tx, (run.version_key for run in due))
         now = await tx.now()

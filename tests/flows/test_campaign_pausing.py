@@ -1,6 +1,7 @@
 """Campaigns that pause, go on, change their pace, and are called off while they are under way."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -8,11 +9,13 @@ from uuid import UUID
 import pytest
 
 from switchboard.accounts.models import Caller
-from switchboard.flows import campaigns
+from switchboard.flows import campaigns, service
 from switchboard.flows.campaign_models import Campaign, CampaignForm
 from switchboard.flows.campaign_sweeps import SWEEPS
 from switchboard.flows.campaign_work import CampaignWork
-from switchboard.kernel.db import Database, recorded_queries
+from switchboard.flows.contacts import ContactKind
+from switchboard.flows.stepper import StepLoop
+from switchboard.kernel.db import Database, Tx, recorded_queries
 from tests.conftest import Urls, move_clock
 from tests.flows.campaign_world import (
     LETTER,
@@ -24,7 +27,7 @@ from tests.flows.campaign_world import (
     run_campaign,
     send_all,
 )
-from tests.flows.world import settle, stepper, tell
+from tests.flows.world import KINDS, settle, stepper, tell
 
 WAITING_LETTER = LETTER.replace("  - send", "  - wait: 5m\n  - send")
 
@@ -285,6 +288,50 @@ async def test_a_paused_flow_keeps_its_campaigns_runs_as_well(
         await tx.execute("UPDATE app.flow SET is_active = true")
         await tx.execute("UPDATE app.run SET parked = NULL")
     await sent_once(database, owner, campaign, 5)
+
+
+class PausingContacts(ContactKind):
+    """Contacts of whom something is paused as a stepper comes to hold them."""
+
+    def __init__(self, pause_it: Callable[[], Awaitable[None]]) -> None:
+        self.pause_it = pause_it
+
+    async def lock(self, tx: Tx, ids: Sequence[UUID]) -> None:
+        await self.pause_it()
+        await super().lock(tx, ids)
+
+
+@pytest.mark.parametrize("what", ["flow", "campaign"])
+async def test_what_is_paused_between_the_two_transactions_of_a_tick_changes_nobody(
+    database: Database, workspace_id: UUID, owner: Caller, what: str
+) -> None:
+    campaign = await begin(database, owner, 5, LETTER.replace("  - send", "  - set: {fields: {plan: gold}}\n  - send"))
+    await advance(database)
+    async with database.transaction(workspace_id) as tx:
+        flow_id: UUID = await tx.fetch_value("SELECT id FROM app.flow")
+
+    async def pause_it() -> None:
+        if what == "campaign":
+            await pause(database, owner, campaign)
+            return
+        async with database.transaction(workspace_id) as tx:
+            await service.pause(tx, owner, flow_id)
+
+    await StepLoop(database, {**KINDS, "contact": PausingContacts(pause_it)}, of_campaigns=True).tick()
+    standing = "SELECT parked, attempts, count(*) FROM app.run GROUP BY parked, attempts"
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM app.contact WHERE fields <> '{}'") == 0
+        assert await tx.fetch_tuples(standing) == [(None, 0, 5)]
+    await settle(database)
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_tuples(standing) == [("paused", 0, 5)]
+        if what == "flow":
+            await service.activate(tx, owner, flow_id, KINDS)
+        else:
+            await campaigns.resume_campaign(tx, owner, campaign.id)
+    await sent_once(database, owner, campaign, 5)
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_value('SELECT count(*) FROM app.contact WHERE fields = \'{"plan": "gold"}\'') == 5
 
 
 async def test_too_many_bounces_pause_it_and_its_owner_is_told(
