@@ -166,7 +166,9 @@ class Claimer:
         # The urgent lanes first: of two campaigns that would go over a contact's cap, the one of higher priority goes.
         lanes = {row.message_id: row.lane for row in due}
         going = sorted(
-            (message for message in messages.values() if message.stop_reason is None),
+            await _without_those_behind(
+                tx, due, [message for message in messages.values() if message.stop_reason is None]
+            ),
             key=lambda message: lanes[message.id],
         )
         if not going:
@@ -210,6 +212,25 @@ class Claimer:
 
 
 _Decider = Callable[[Tx, Sequence[Due]], Awaitable[list[Outgoing]]]
+
+
+async def _without_those_behind(tx: Tx, due: Sequence[Due], messages: Sequence[Message]) -> list[Message]:
+    """A run's letters go in the order of its steps: one behind another that is still to go waits. A page never does."""
+    behind = await repository_outbox.find_behind(
+        tx, [message for message in messages if message.run_id is not None and message.purpose != "page"]
+    )
+    if behind:
+        waiting = [row for row in due if row.message_id in behind]
+        why = {"state": "queued", "reason": "in_order", "detail": "The letter before it is still to go."}
+        await repository.set_states(tx, [{"id": row.message_id, **why} for row in waiting])
+        await repository_outbox.put_off(
+            tx,
+            [
+                {"message_id": row.message_id, "attempts": row.attempts, "until": behind[row.message_id]}
+                for row in waiting
+            ],
+        )
+    return [message for message in messages if message.id not in behind]
 
 
 async def _withhold(tx: Tx, due: Mapping[UUID, Due], verdicts: Sequence[tuple[Message, Verdict]]) -> None:

@@ -11,6 +11,10 @@ from switchboard.delivery.models import LANE_REPLY, LANES, ChannelBreak, Message
 from switchboard.kernel.db import Tx
 from switchboard.kernel.low_water import EVERYTHING
 
+# How soon to look again whether the letter before has gone, and how late where that one is tried again in hours.
+PAUSE_BEHIND = timedelta(seconds=1)
+LONGEST_WAIT_BEHIND = timedelta(minutes=5)
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
@@ -192,6 +196,38 @@ async def put_off(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
         """,
         (json.dumps([dict(row) for row in rows], default=str),),
     )
+
+
+async def find_behind(tx: Tx, messages: Sequence[Message]) -> dict[UUID, datetime]:
+    """Those of these messages of runs before which an earlier one of their run is still to go, and when to look again.
+
+    An earlier one that the gate has put off holds up nobody: only one that is due, under way, or tried again.
+    """
+    if not messages:
+        return {}
+    # The earlier ones by the unique index message_of_step, and whether they are still to go by primary key.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT mine.id, least(max(greatest(o.due_at, app.now())), app.now() + %(longest)s) + %(pause)s
+        FROM unnest(%(ids)s::uuid[], %(runs)s::uuid[], %(revisions)s::integer[]) AS mine (id, run_id, revision)
+        JOIN app.message earlier ON earlier.run_id = mine.run_id AND earlier.run_revision < mine.revision
+        JOIN app.outbox o ON o.message_id = earlier.id
+        WHERE earlier.workspace_id = %(workspace)s AND (
+            earlier.state IN ('sending', 'in_doubt')
+            OR earlier.state = 'queued' AND (o.due_at <= app.now() OR earlier.reason IN ('retrying', 'in_order'))
+        )
+        GROUP BY mine.id
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "ids": [message.id for message in messages],
+            "runs": [message.run_id for message in messages],
+            "revisions": [message.run_revision for message in messages],
+            "longest": LONGEST_WAIT_BEHIND,
+            "pause": PAUSE_BEHIND,
+        },
+    )
+    return dict(rows)
 
 
 async def keep_leased(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> None:

@@ -45,6 +45,7 @@ REASON_WORDS: Mapping[str, str] = {
     "not_ready": "could not be made ready",
     "template_invalid": "template could not be rendered",
     "stopped": "called back",
+    "in_order": "waiting for the letter before it",
     "retrying": "being tried again",
     "too_many_attempts": "given up after many tries",
     "answer_lost": "connection lost at the end",

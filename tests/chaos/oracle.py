@@ -82,6 +82,7 @@ def complaints(world: World, told: Told, taken: Sequence[Taken], *, longest_stal
         *_of_leads(world, told, taken),
         *_of_pages(told, taken),
         *_of_repeats(taken),
+        *_of_order(taken),
         *_of_opt_outs(told, taken, LEASE_SECONDS + longest_stall),
         *_of_campaign(world, taken),
     ]
@@ -128,6 +129,11 @@ def count_overtaken(taken: Sequence[Taken]) -> int:
         for who in people
         for before, after in pairs
     )
+
+
+def _of_order(taken: Sequence[Taken]) -> Iterator[str]:
+    if overtaken := count_overtaken(taken):
+        yield f"{overtaken} people got the second letter of their run before the first"
 
 
 def _of_pages(told: Told, taken: Sequence[Taken]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import psycopg
 from switchboard.delivery import repository, repository_outbox
 from switchboard.delivery.models import TROUBLED
 from switchboard.kernel.db import Database, recorded_queries
-from switchboard.kernel.ids import new_id
+from switchboard.kernel.ids import HIGHEST_ID, new_id
 from tests.conftest import Urls
 from tests.delivery.sending import Outbox
 from tests.plans import explain
@@ -85,7 +85,7 @@ async def test_the_cap_and_the_list_of_troubles_find_their_rows(
         wanted = {
             "workspace": workspace_id,
             "states": list(TROUBLED),
-            "before": None,
+            "before": HIGHEST_ID,
             "reason": "",
             "unseen": False,
             "limit": 50,

@@ -127,6 +127,10 @@ class Model:
     def deliver(self, fate: Fate, order: Callable[[Letter], int]) -> None:
         """Take what is due in the order of `order`, ask the gate, and let the provider do as `fate` says."""
         due = [one for one in self.letters if one.state == "queued" and one.due <= self.now]
+        behind = [one for one in due if self._is_behind(one)]
+        due = [one for one in due if all(one is not other for other in behind)]
+        for letter in behind:
+            letter.due, letter.reason = self.now + PAUSE, "in_order"
         taken = [letter for letter in sorted(due, key=order) if self._passes(letter)]
         for letter in taken:
             self._hand_over(letter, fate)
@@ -191,6 +195,16 @@ class Model:
                     letter.is_called_back = True
                 else:
                     letter.state, letter.reason, letter.lease_until = "dropped", "stopped", None
+
+    def _is_behind(self, letter: Letter) -> bool:
+        """Whether an earlier letter of the same run is still to go, and not put off by the gate."""
+        mine = [one for one in self.letters if one.run is letter.run]
+        earlier = mine[: next(place for place, one in enumerate(mine) if one is letter)]
+        return not letter.is_called_back and any(
+            one.is_due_some_time
+            and (one.state != "queued" or one.due <= self.now or one.reason in {"retrying", "in_order"})
+            for one in earlier
+        )
 
     def _passes(self, letter: Letter) -> bool:
         if letter.is_called_back:
