@@ -83,12 +83,16 @@ class StepLoop:
         self._claiming = asyncio.Lock()
         self._has_backlog = False
         self._leaves_some_due = False
+        self._left_from: list[datetime] = []
 
     async def tick(self) -> Tick:
         """Move one batch of due runs, or two while there are more than one takes."""
-        self._leaves_some_due = False
+        self._leaves_some_due, self._left_from = False, []
         batches = SIDE_BY_SIDE if self._has_backlog else 1
         done = await asyncio.gather(*(self._batch() for _ in range(batches)), return_exceptions=True)
+        if self._left_from:
+            # Only now are they free: a claim beside this one has passed them by.
+            self._mark.go_back_to(min(self._left_from))
         moved = [one for one in done if isinstance(one, int)]
         for failure in done:
             if isinstance(failure, BaseException):
@@ -177,7 +181,7 @@ class StepLoop:
             return []
         if sum(cohort.runs for cohort in cohorts) > most:
             self._leaves_some_due = True
-            self._mark.go_back_to(min(cohort.first_due for cohort in cohorts))
+            self._left_from.append(min(cohort.first_due for cohort in cohorts))
         return await repository_cohorts.load_runs(tx, [cohort.places for cohort in cohorts], most)
 
     async def _change_subjects(self, runs: Sequence[Run]) -> int:

@@ -171,7 +171,7 @@ def expect_split_queues_to_do_the_same(product: Product, url: str, mail: MailSer
         assert queues_of(inward_log) == ["signals", "steps"]
         with half(product.environment, "smtp_in.listening", "work", "--queues", outward) as outward_log:
             mail.wait_for("late@crowd.example")
-            assert queues_of(outward_log) == ["outbox", "smtp-in"]
+            assert queues_of(outward_log) == ["outbox-urgent", "outbox", "outbox-reaper", "smtp-in"]
             with urllib.request.urlopen(f"{product.url}/health/ready", timeout=5) as answer:
                 health = json.load(answer)
             assert health["mailbox_listener"] == "up"
