@@ -58,7 +58,7 @@ async def test_lists_walk_their_indexes(database: Database, agent: Caller) -> No
         await repository_tags.list_tagged(explaining, "vip", people[1], 10)
         await repository_tags.list_known(explaining, 10)
         await repository_membership.mark_dirty(explaining, [(people[0], "contact")])
-    wanted = ("segment_member_pkey", "segment_member_entered", "segment_member_by_contact", "contact_tag_")
+    wanted = ("segment_member_pkey", "segment_member_entered", "segment_member_by_contact", "contact_tag_pkey")
     plans = [plan for plan in explaining.plans if " on identity" not in plan or "contact_tag" in plan]
-    for index, plan in zip((*wanted, "contact_tag_", "Index Scan using segment_"), plans, strict=True):
+    for index, plan in zip((*wanted, "contact_tag_pkey", "Index Scan using segment_"), plans, strict=True):
         assert index in plan
