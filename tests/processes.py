@@ -1,12 +1,15 @@
 """Real processes for journeys, chaos and benchmarks: the product as a user starts it, and a mail server beside it."""
 
+import fcntl
 import json
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -28,11 +31,44 @@ READY_SECONDS = 60.0
 Found = TypeVar("Found")
 
 
+# Below the ports that Linux gives to outgoing connections (from 32768): none of those can take one of ours between
+# its choice and its use, nor while the server that had it is stopped for a while.
+PORTS = range(18_000, 32_000)
+
+
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
+    """A port nobody listens on, and that no other test run on this machine chooses while this one lasts."""
+    folder = Path(tempfile.gettempdir()) / f"switchboard-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for port in random.sample(PORTS, len(PORTS)):
+        if _keep_port(folder / str(port)) and _nobody_listens(port):
+            return port
+    raise AssertionError(f"No port between {PORTS.start} and {PORTS.stop} is free.")
+
+
+def free_ports() -> dict[str, str]:
+    """The settings of a start that is to find its ports free."""
+    return {"PORT": str(free_port()), "SMTP_IN_PORT": str(free_port())}
+
+
+def _keep_port(path: Path) -> bool:
+    """Lock a file until this process ends, so that runs side by side choose different ports."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    return True
+
+
+def _nobody_listens(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def eventually(look: Callable[[], Found | None], *, seconds: float = 20.0, what: str = "it") -> Found:

@@ -8,7 +8,7 @@ import pytest
 
 from switchboard.kernel.migration_files import DIRECTORY
 from tests.external.own_postgres import APPLICATION, OWNER, OwnPostgres, count_rows
-from tests.processes import PROGRAM, free_port
+from tests.processes import PROGRAM, free_port, free_ports
 
 pytestmark = pytest.mark.journey
 
@@ -18,7 +18,7 @@ OURS = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('app'
 def run(home: Path, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """A command with these settings and no others; one that waits for something has not been refused."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SMTP_", "DATABASE_"))}
-    environment = {**kept, "SWITCHBOARD_HOME": str(home), "PORT": str(free_port()), **settings}
+    environment = {**kept, "SWITCHBOARD_HOME": str(home), **free_ports(), **settings}
     return subprocess.run([*PROGRAM, *words], env=environment, capture_output=True, text=True, timeout=30, check=False)
 
 

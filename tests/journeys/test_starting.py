@@ -7,12 +7,13 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.processes import PROGRAM, Product, eventually, free_port, launch, running
+from tests.processes import PROGRAM, Product, eventually, free_port, free_ports, launch, running
 
 pytestmark = pytest.mark.journey
 
@@ -87,7 +88,7 @@ def test_an_unreachable_database_is_one_sentence(tmp_path: Path) -> None:
     for command in (["up"], ["serve"], ["work"], ["user", "list"]):
         done = subprocess.run(
             [*PROGRAM, *command],
-            env={**os.environ, "DATABASE_URL": url, "SWITCHBOARD_HOME": str(tmp_path), "PORT": str(free_port())},
+            env={**os.environ, "DATABASE_URL": url, "SWITCHBOARD_HOME": str(tmp_path), **free_ports()},
             capture_output=True,
             text=True,
             timeout=60,
@@ -118,7 +119,9 @@ def test_after_kill_9_of_everything_it_goes_on_where_it_was(tmp_path: Path) -> N
     first.command("user", "create", "--email", "kim@acme.example", "--password", "a long enough one")
     family = psutil.Process(first.process.pid).children(recursive=True)
     for process in [psutil.Process(first.process.pid), *family]:
-        process.send_signal(signal.SIGKILL)
+        # One may have ended by itself meanwhile, such as a connection's process in Postgres.
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
     first.process.wait(timeout=10)
     with running(tmp_path) as second:
         emails = [user["email"] for user in second.json_command("user", "list")]
