@@ -78,12 +78,6 @@ def compose_email(email: OutgoingEmail) -> bytes:
     return lines.encode() + write_content(email.text, email.html, email.attachments, boundary=f"=_{seed.hexdigest()}")
 
 
-def needs_smtputf8(email: OutgoingEmail) -> bool:
-    """Whether an address has a local part that only SMTPUTF8 can carry."""
-    boxes = [email.sender, *email.to, *filter(None, [email.reply_to])]
-    return not all(box.email.rpartition("@")[0].isascii() for box in boxes)
-
-
 @lru_cache(KEPT)
 def envelope_address(email: str) -> str:
     """An address as SMTP writes it: its domain in ASCII. Raises `InvalidError` when it is no address."""
