@@ -19,6 +19,7 @@ from switchboard.kernel.db import Database
 from switchboard.kernel.embedded import Endpoint, open_test_server
 from switchboard.kernel.settings import load_settings
 from switchboard.ops.schema import prepare_database
+from tests.plans import without_statistics
 
 DATABASE = "switchboard_test"
 # Deletes where there is something to delete; foreign keys are not checked meanwhile.
@@ -111,6 +112,13 @@ def urls(server: Endpoint, database_name: str) -> Iterator[Urls]:
     yield urls
     with psycopg.connect(urls.superuser, autocommit=True) as connection:
         connection.execute(EMPTY_ALL_TABLES)
+
+
+@pytest.fixture
+def never_analysed(urls: Urls) -> Iterator[None]:
+    """For tests of plans: Postgres chooses as on tables of which it knows nothing yet."""
+    with without_statistics(urls.superuser):
+        yield
 
 
 @pytest.fixture

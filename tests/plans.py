@@ -1,7 +1,8 @@
 """How Postgres means to answer statements, beside running them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,44 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from switchboard.kernel.db import Params, Tx
+
+
+_SWITCH_AUTOVACUUM = """
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN
+        SELECT oid::regclass FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind = 'r' ORDER BY oid
+    LOOP
+        EXECUTE format('ALTER TABLE %s {change}', name);
+    END LOOP;
+END
+$$
+"""
+_FORGET = """
+UPDATE pg_class SET relpages = 0, reltuples = -1, relallvisible = 0
+WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'i');
+DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'app'::regnamespace)
+"""
+
+
+@contextmanager
+def without_statistics(superuser_url: str) -> Iterator[None]:
+    """Tables of which Postgres knows as little as on the day they were made, whatever tests have left in them."""
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        connection.execute(_SWITCH_AUTOVACUUM.replace("{change}", "SET (autovacuum_enabled = off)").encode())
+        connection.execute(_FORGET)
+        try:
+            yield
+        finally:
+            connection.execute(_SWITCH_AUTOVACUUM.replace("{change}", "RESET (autovacuum_enabled)").encode())
+
+
+def analyse(superuser_url: str) -> None:
+    """Let Postgres look at every table; only their owner may ask for that."""
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
 
 
 class ExplainingTx(Tx):

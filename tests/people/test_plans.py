@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import pytest
+
 from switchboard.kernel.db import Database
 from switchboard.people import repository
 from switchboard.people.models import Sighting
@@ -11,6 +13,7 @@ from tests.plans import ExplainingTx
 PEOPLE = 300
 
 
+@pytest.mark.usefixtures("never_analysed")
 async def test_addresses_are_looked_up_one_by_one_without_statistics(database: Database, workspace_id: UUID) -> None:
     people = [Sighting(name="Ann", email=f"ann{number}@x.example") for number in range(PEOPLE)]
     async with database.transaction(workspace_id) as tx:
