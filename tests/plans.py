@@ -11,7 +11,6 @@ from psycopg.rows import tuple_row
 
 from switchboard.kernel.db import Params, Tx
 
-
 _SWITCH_AUTOVACUUM = """
 DO $$
 DECLARE
