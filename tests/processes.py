@@ -232,5 +232,9 @@ def running(home: Path, **settings: str) -> Iterator[Product]:
     try:
         product.wait_until_ready()
         yield product
+    except BaseException:
+        # Shown beside the failure: what the product itself has to say about it.
+        sys.stderr.write("".join(product.log[-200:]))
+        raise
     finally:
         product.stop()
