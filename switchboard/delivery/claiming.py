@@ -105,7 +105,8 @@ class Claimer:
                     by_workspace[row.workspace_id].append(row)
             for workspace_id in sorted(by_workspace):
                 await tx.enter_workspace(workspace_id)
-                outgoing += await decide_some(tx, by_workspace[workspace_id])
+                with tx.remembering():
+                    outgoing += await decide_some(tx, by_workspace[workspace_id])
             going = [one.message.channel for one in outgoing]
             await pacing.take(tx, self._paces, going)
             trying = set(going).intersection(rested)

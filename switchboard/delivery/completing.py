@@ -89,7 +89,8 @@ async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
                 log.warning("delivery.late_outcome", message_id=str(outcome.outgoing.message.id), outcome=outcome.word)
         for workspace_id in sorted(by_workspace):
             await tx.enter_workspace(workspace_id)
-            await _complete_workspace(tx, due, by_workspace[workspace_id])
+            with tx.remembering():
+                await _complete_workspace(tx, due, by_workspace[workspace_id])
     for outcome in outcomes:
         SENDS.labels(outcome.outgoing.message.channel, outcome.word).inc()
     return len(due)

@@ -43,7 +43,7 @@ class GateReader:
             consents |= {(contact_id, channel): answer for contact_id, answer in found.items()}
         reader = cls(
             now=await tx.now(),
-            workspace=await get_workspace(tx),
+            workspace=await tx.remember("workspace", get_workspace),
             contacts=await people.load_contacts(tx, contact_ids),
             consents=consents,
             suppressions=defaultdict(list),

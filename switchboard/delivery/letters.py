@@ -138,7 +138,8 @@ async def gather(
     facts = await load_lead_facts(tx, lead_ids) if lead_ids else {}
     owners = await _load_owners(tx, _leads_of(messages, templates, _OF_OWNERS))
     needs_members = owners or any(message.created_by or message.user_id for message in messages)
-    members = {member.user_id: member for member in await list_members(tx)} if needs_members else {}
+    known = await tx.remember("members", list_members) if needs_members else []
+    members = {member.user_id: member for member in known}
     desk = _Desk(letterhead, reader, templates, facts, owners, members)
     return [desk.content_of(message) async for message in in_turns(messages)]
 

@@ -117,14 +117,23 @@ def message_event(kind: str, message: Message, data: Mapping[str, object] | None
 
 async def _load_surroundings(tx: Tx, drafts: Sequence[Draft]) -> _Surroundings:
     contact_ids = {draft.contact_id for draft in drafts if draft.contact_id and not draft.address}
-    members = await list_members(tx) if any(draft.user_id for draft in drafts) else []
-    names = {draft.template_name for draft in drafts if draft.template_name}
+    members = await tx.remember("members", list_members) if any(draft.user_id for draft in drafts) else []
     return _Surroundings(
-        workspace=await get_workspace(tx),
+        workspace=await tx.remember("workspace", get_workspace),
         contacts=await people.load_contacts(tx, contact_ids),
         members={member.user_id: member for member in members},
-        templates=await repository_templates.find_by_names(tx, names) if names else {},
+        templates=await find_templates(tx, drafts),
     )
+
+
+async def find_templates(tx: Tx, drafts: Sequence[Draft]) -> Mapping[str, tuple[UUID, int]]:
+    """Id and present version of the templates that these drafts name, by name; those in use only."""
+    names = sorted({draft.template_name for draft in drafts if draft.template_name})
+
+    async def read(tx: Tx) -> dict[str, tuple[UUID, int]]:
+        return await repository_templates.find_by_names(tx, names)
+
+    return await tx.remember(f"templates {names}", read) if names else {}
 
 
 def _make_row(draft: Draft, around: _Surroundings) -> dict[str, object]:

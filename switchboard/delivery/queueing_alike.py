@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from switchboard.accounts.service import get_workspace
-from switchboard.delivery import repository_alike, repository_templates
+from switchboard.delivery import repository_alike
 from switchboard.delivery.models import Draft
-from switchboard.delivery.queueing import event_data, first_state, wake_outbox
+from switchboard.delivery.queueing import event_data, find_templates, first_state, wake_outbox
 from switchboard.delivery.repository_alike import AddedMessages, Recipients
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events_alike import AlikeEvents, append_alike
@@ -19,10 +19,8 @@ async def queue_alike(tx: Tx, draft: Draft, to: Recipients, not_after: timedelta
     `draft` is what they have in common: its `run_revision` counts from each run's own, and `not_after` from when its
     step was due. To whom there is no address, or where there is no such template, the message says so at once.
     """
-    names = [draft.template_name] if draft.template_name else []
-    templates = await repository_templates.find_by_names(tx, names) if names else {}
-    template = templates.get(draft.template_name or "")
-    workspace = await get_workspace(tx)
+    template = (await find_templates(tx, [draft])).get(draft.template_name or "")
+    workspace = await tx.remember("workspace", get_workspace)
     tail = f".{workspace.id.hex}@{workspace.mail_from.rpartition('@')[2]}>"
     columns = _columns(draft, has_template=template is not None) | {"header_tail": tail, "not_after": not_after}
     for added in await repository_alike.insert_alike(tx, to, new_moment(), columns, template):

@@ -32,5 +32,5 @@ async def find_owners(batch: Batch, walks: Sequence[Walk]) -> dict[UUID, UUID]:
 
 async def find_member(batch: Batch, email: str) -> UUID | None:
     """The present member with that address."""
-    members = {member.email: member.user_id for member in await accounts.list_members(batch.tx)}
+    members = {member.email: member.user_id for member in await batch.tx.remember("members", accounts.list_members)}
     return members.get(email.lower())

@@ -106,7 +106,9 @@ class StepLoop:
         async with self._database.queue_loop() as tx:
             now, cohorts = await self._claim(tx)
             for group in _by_workspace(cohorts):
-                done, left = await self._move(tx, group, now)
+                await tx.enter_workspace(group[0].workspace_id)
+                with tx.remembering():
+                    done, left = await self._move(tx, group, now)
                 moved, later = moved + done, later + left
         if later:
             moved += await self._change_subjects(later[:SUBJECT_CLAIM])
@@ -130,7 +132,6 @@ class StepLoop:
 
     async def _move(self, tx: Tx, cohorts: Sequence[Cohort], now: datetime) -> tuple[int, list[Run]]:
         """Move the runs of one workspace; says how many, and which are for the other transaction."""
-        await tx.enter_workspace(cohorts[0].workspace_id)
         cohorts = await _without_paused(tx, cohorts)
         versions = await self._shelf.load(tx, (cohort.version_key for cohort in cohorts))
         of_version = Counter(cohort.version_key for cohort in cohorts)

@@ -129,7 +129,7 @@ class Batch:
     async def workspace(self) -> Workspace:
         """The workspace, read once."""
         if self._workspace is None:
-            self._workspace = await accounts.get_workspace(self.tx)
+            self._workspace = await self.tx.remember("workspace", accounts.get_workspace)
         return self._workspace
 
     async def contacts_of(self, walks: Sequence[Walk]) -> dict[UUID, Contact]:

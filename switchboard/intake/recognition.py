@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from switchboard.intake import repository, repository_imports
+from switchboard.intake import repository, repository_imports, repository_sources
 from switchboard.intake.import_tally import count_imported
 from switchboard.intake.mapping import FieldMapping
 from switchboard.intake.models import DueSignal, SignalOutcome, StoredSignal
@@ -151,7 +151,7 @@ async def _finish(
 
 
 async def _read_all(tx: Tx, due: Sequence[DueSignal], received: Mapping[UUID, StoredSignal]) -> list[Read]:
-    sources = await repository.load_sources(tx, list({signal.source_id for signal in due}))
+    sources = {source.id: source for source in await tx.remember("sources", repository_sources.list_sources)}
     import_ids = sorted({signal.import_id for signal in due if signal.import_id is not None})
     columns = await repository_imports.load_columns(tx, import_ids) if import_ids else {}
     mappings = {source.id: FieldMapping.from_json(source.mapping) for source in sources.values()}

@@ -21,6 +21,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from switchboard.kernel.errors import UnavailableError
+from switchboard.kernel.furniture import Furniture
 from switchboard.kernel.wire import own_adapters
 
 if TYPE_CHECKING:
@@ -66,13 +67,18 @@ def recorded_queries() -> Iterator[list[str]]:
 class Tx:
     """One open transaction. Services and repositories take it first; none of them ends it."""
 
-    def __init__(self, connection: Connection, hub: "Hub", workspace_id: UUID | None) -> None:
+    def __init__(
+        self, connection: Connection, hub: "Hub", workspace_id: UUID | None, furniture: Furniture | None = None
+    ) -> None:
+        """`furniture` is what the process keeps of workspaces, for transactions of queue loops."""
         self.connection = connection
         self.hub = hub
         self._workspace_id = workspace_id
+        self._furniture = furniture
+        self._revisions: dict[UUID, UUID] = {}
         self._now: datetime | None = None
         self._notices: dict[Notice, None] = {}
-        self._remembered: dict[tuple[str, UUID | None], Any] | None = None
+        self._remembered: dict[UUID | None, dict[str, Any]] | None = None
         # Rows that this transaction made, of which no room can keep anything yet, with the kinds of events that
         # concern what has been written about them since. Whoever marks a row here vouches for that.
         self.newcomers: dict[UUID, frozenset[str]] = {}
@@ -89,13 +95,35 @@ class Tx:
 
     async def enter_workspace(self, workspace_id: UUID) -> None:
         """Work for another workspace from here on; queue loops do so between the groups of a batch."""
-        if self._workspace_id != workspace_id:
+        if self._workspace_id == workspace_id:
+            return
+        if self._furniture is None:
             await self.connection.execute(f"SET LOCAL app.workspace_id = '{workspace_id}'".encode())
-            self._workspace_id = workspace_id
+        else:
+            await self._enter_furnished(workspace_id)
+        self._workspace_id = workspace_id
+
+    async def _enter_furnished(self, workspace_id: UUID) -> None:
+        # Names the workspace, and tells its present revision and the moment along with that, by primary key.
+        cursor = await self.connection.execute(
+            b"SELECT app.now(), set_config('app.workspace_id', %(id)s::text, true),"
+            b" (SELECT revision FROM app.furniture WHERE workspace_id = %(id)s)",
+            {"id": workspace_id},
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            return
+        if self._now is None:
+            self._now = row[0]
+        if row[2] is not None:
+            self._revisions[workspace_id] = row[2]
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
-        """Inside, what `remember` reads is read once: for work that changes nothing of it."""
+        """Inside, what `remember` reads is read once: for work that changes nothing of it.
+
+        In a queue loop it is read once a revision of the workspace's furniture, by whichever transaction comes first.
+        """
         self._remembered = {}
         try:
             yield
@@ -103,13 +131,24 @@ class Tx:
             self._remembered = None
 
     async def remember(self, what: str, read: Callable[["Tx"], Awaitable[Value]]) -> Value:
-        """What `read` gives; inside `remembering` the first answer for the workspace counts."""
+        """What `read` gives; inside `remembering` the first answer for the workspace counts.
+
+        Whoever gets it shares it with others, and changes nothing in it. `read` reads furniture only.
+        """
         if self._remembered is None:
             return await read(self)
-        key = (what, self._workspace_id)
-        if key not in self._remembered:
-            self._remembered[key] = await read(self)
-        return cast(Value, self._remembered[key])
+        kept = self._remembered.get(self._workspace_id)
+        if kept is None:
+            kept = self._remembered[self._workspace_id] = self._kept_of_workspace()
+        if what not in kept:
+            kept[what] = await read(self)
+        return cast(Value, kept[what])
+
+    def _kept_of_workspace(self) -> dict[str, Any]:
+        revision = self._revisions.get(self._workspace_id) if self._workspace_id else None
+        if self._furniture is None or revision is None or self._workspace_id is None:
+            return {}
+        return self._furniture.of(self._workspace_id, revision)
 
     async def now(self) -> datetime:
         """The present by the one clock, the same instant throughout the transaction."""
@@ -205,6 +244,7 @@ class Database:
     ) -> None:
         self.application_url = application_url
         self._hub = hub
+        self._furniture = Furniture()
         self._own: WeakValueDictionary[int, Connection] = WeakValueDictionary()
         self._listeners: list[Callable[[Sequence[Notice]], None]] = []
         self._pool = AsyncConnectionPool(
@@ -266,13 +306,15 @@ class Database:
     @asynccontextmanager
     async def queue_loop(self) -> AsyncIterator[Tx]:
         """A transaction that sees the queue tables of every workspace; it enters one to touch anything else."""
-        async with self._begun("SET LOCAL app.scope = 'queue';", None) as tx:
+        async with self._begun("SET LOCAL app.scope = 'queue';", None, self._furniture) as tx:
             yield tx
 
     @asynccontextmanager
-    async def _begun(self, settings: str, workspace_id: UUID | None) -> AsyncIterator[Tx]:
+    async def _begun(
+        self, settings: str, workspace_id: UUID | None, furniture: Furniture | None = None
+    ) -> AsyncIterator[Tx]:
         connection = await self._connection_in_transaction(settings)
-        tx = Tx(connection, self._hub, workspace_id)
+        tx = Tx(connection, self._hub, workspace_id, furniture)
         try:
             yield tx
         except psycopg.OperationalError as error:

@@ -47,6 +47,35 @@ CREATE OR REPLACE FUNCTION app.now()
 RETURN now()
 ;
 
+CREATE OR REPLACE FUNCTION app.renew_furniture()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    scope text := coalesce(current_setting('app.scope', true), '');
+    changed jsonb := CASE WHEN TG_OP = 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
+BEGIN
+    -- Who changes a person or works for several workspaces has entered none, or another one by now.
+    PERFORM set_config('app.scope', 'queue', true);
+    IF TG_TABLE_NAME = 'user_account' THEN
+        -- A person may be a member of several workspaces, and changes their name seldom.
+        PERFORM FROM app.furniture ORDER BY workspace_id FOR UPDATE;
+        UPDATE app.furniture SET revision = gen_random_uuid();
+    ELSIF TG_TABLE_NAME <> 'workspace' THEN
+        UPDATE app.furniture SET revision = gen_random_uuid() WHERE workspace_id = (changed ->> 'workspace_id')::uuid;
+    ELSIF TG_OP = 'DELETE' THEN
+        DELETE FROM app.furniture WHERE workspace_id = (changed ->> 'id')::uuid;
+    ELSE
+        INSERT INTO app.furniture (workspace_id) VALUES ((changed ->> 'id')::uuid)
+        ON CONFLICT (workspace_id) DO UPDATE SET revision = gen_random_uuid();
+    END IF;
+    PERFORM set_config('app.scope', scope, true);
+    RETURN NULL;
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION app.search_ids()
  RETURNS uuid[]
  LANGUAGE sql
@@ -464,6 +493,7 @@ ALTER TABLE app.flow ADD CONSTRAINT flow_workspace_id_name_key UNIQUE (workspace
 ALTER TABLE app.flow ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.flow FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.flow AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.flow DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.flow_entry (
     flow_id uuid NOT NULL,
@@ -504,6 +534,15 @@ ALTER TABLE app.flow_version ADD CONSTRAINT flow_version_pkey PRIMARY KEY (flow_
 ALTER TABLE app.flow_version ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.flow_version FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.flow_version AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.furniture (
+    workspace_id uuid NOT NULL,
+    revision uuid DEFAULT gen_random_uuid() NOT NULL
+) WITH (fillfactor=50);
+ALTER TABLE app.furniture ADD CONSTRAINT furniture_pkey PRIMARY KEY (workspace_id);
+ALTER TABLE app.furniture ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.furniture FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.furniture AS PERMISSIVE FOR ALL TO PUBLIC USING (((workspace_id = app.workspace_id()) OR app.is_queue_loop()));
 
 CREATE TABLE app.identity (
     id uuid NOT NULL,
@@ -700,6 +739,7 @@ ALTER TABLE app.member ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.member FORCE ROW LEVEL SECURITY;
 CREATE POLICY own ON app.member AS PERMISSIVE FOR SELECT TO PUBLIC USING ((user_id = app.user_id()));
 CREATE POLICY tenant ON app.member AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.member DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.merge (
     id uuid NOT NULL,
@@ -846,6 +886,7 @@ CREATE UNIQUE INDEX rota_name ON app.rota USING btree (workspace_id, lower(name)
 ALTER TABLE app.rota ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.rota FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.rota AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.rota DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.rota_holiday (
     rota_id uuid NOT NULL,
@@ -858,6 +899,7 @@ ALTER TABLE app.rota_holiday ADD CONSTRAINT rota_holiday_rota_id_fkey FOREIGN KE
 ALTER TABLE app.rota_holiday ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.rota_holiday FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.rota_holiday AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.rota_holiday DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.rota_member (
     rota_id uuid NOT NULL,
@@ -897,6 +939,7 @@ CREATE INDEX rota_override_by_rota ON app.rota_override USING btree (rota_id, en
 ALTER TABLE app.rota_override ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.rota_override FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.rota_override AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.rota_override DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.rota_shift (
     id uuid NOT NULL,
@@ -914,6 +957,7 @@ CREATE INDEX rota_shift_by_rota ON app.rota_shift USING btree (rota_id);
 ALTER TABLE app.rota_shift ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.rota_shift FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.rota_shift AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.rota_shift DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.routing_rule (
     id uuid NOT NULL,
@@ -937,6 +981,7 @@ CREATE INDEX routing_rule_order ON app.routing_rule USING btree (workspace_id, "
 ALTER TABLE app.routing_rule ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.routing_rule FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.routing_rule AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.routing_rule DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.run (
     id uuid NOT NULL,
@@ -1197,6 +1242,7 @@ CREATE UNIQUE INDEX source_token ON app.source USING btree (token);
 ALTER TABLE app.source ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.source FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.source AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.source DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.stage (
     workspace_id uuid NOT NULL,
@@ -1210,6 +1256,7 @@ ALTER TABLE app.stage ADD CONSTRAINT stage_pkey PRIMARY KEY (workspace_id, key);
 ALTER TABLE app.stage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.stage FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.stage AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.stage DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.suppression (
     workspace_id uuid NOT NULL,
@@ -1243,6 +1290,7 @@ CREATE UNIQUE INDEX template_name ON app.template USING btree (workspace_id, nam
 ALTER TABLE app.template ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.template FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.template AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.template DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.template_version (
     template_id uuid NOT NULL,
@@ -1276,6 +1324,7 @@ CREATE TABLE app.user_account (
 );
 ALTER TABLE app.user_account ADD CONSTRAINT user_account_email_key UNIQUE (email);
 ALTER TABLE app.user_account ADD CONSTRAINT user_account_pkey PRIMARY KEY (id);
+CREATE CONSTRAINT TRIGGER furniture AFTER DELETE OR UPDATE OF email, name, disabled_at ON app.user_account DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.worker (
     id uuid NOT NULL,
@@ -1305,3 +1354,4 @@ ALTER TABLE app.workspace ADD CONSTRAINT workspace_pkey PRIMARY KEY (id);
 ALTER TABLE app.workspace ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.workspace FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.workspace AS PERMISSIVE FOR ALL TO PUBLIC USING ((id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE ON app.workspace DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();

@@ -12,7 +12,7 @@ from switchboard.kernel.db import Tx
 from switchboard.kernel.localtime import ONE_DAY
 from switchboard.routing import repository, repository_rotas
 from switchboard.routing.availability import Schedule
-from switchboard.routing.models import Rota, RotaMember
+from switchboard.routing.models import Holiday, Override, Rota, RotaMember, Shift
 from switchboard.routing.picking import Refusal, Roster, Standing, absence_of
 
 Colleagues = Mapping[UUID, Member]
@@ -25,6 +25,15 @@ class Batch:
 
     contact_ids: Sequence[UUID] = ()
     subject_ids: Sequence[UUID] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Hours:
+    """When people are on, of some rotas."""
+
+    shifts: Sequence[Shift]
+    overrides: Sequence[Override]
+    holidays: Sequence[Holiday]
 
 
 async def load_colleagues(tx: Tx) -> Colleagues:
@@ -41,7 +50,8 @@ async def open_rosters(
     # What others have handed out is read after the lock: each statement sees what was committed before it.
     take = repository_rotas.lock_members if is_locked else repository_rotas.list_members
     members = await take(tx, rota_ids)
-    rotas = await repository_rotas.find_rotas(tx, rota_ids)
+    in_use = {rota.id: rota for rota in await tx.remember("rotas", repository_rotas.list_rotas)}
+    rotas = {rota_id: in_use[rota_id] for rota_id in rota_ids if rota_id in in_use}
     now = await tx.now()
     schedules = await load_schedules(tx, list(rotas.values()), now)
     loads = await _count_loads(tx, rotas, members)
@@ -65,16 +75,24 @@ async def _count_loads(tx: Tx, rotas: Mapping[UUID, Rota], members: Sequence[Rot
 async def load_schedules(tx: Tx, rotas: Sequence[Rota], now: datetime) -> dict[UUID, Schedule]:
     """The hours of these rotas round `now`."""
     rota_ids = [rota.id for rota in rotas]
-    shifts = await repository_rotas.list_shifts(tx, rota_ids)
-    overrides = await repository_rotas.list_overrides(tx, rota_ids)
-    holidays = await repository_rotas.list_holidays(tx, rota_ids, (now - 2 * ONE_DAY).date())
+    since = (now - 2 * ONE_DAY).date()
+
+    async def read(tx: Tx) -> _Hours:
+        # What is over by now is read no more, and what is over later does no harm.
+        return _Hours(
+            await repository_rotas.list_shifts(tx, rota_ids),
+            await repository_rotas.list_overrides(tx, rota_ids),
+            await repository_rotas.list_holidays(tx, rota_ids, since),
+        )
+
+    hours = await tx.remember(f"hours of {sorted(rota_ids)}", read)
     return {
         rota.id: Schedule(
             rota.time_zone,
             now,
-            [shift for shift in shifts if shift.rota_id == rota.id],
-            [override for override in overrides if override.rota_id == rota.id],
-            [holiday for holiday in holidays if holiday.rota_id == rota.id],
+            [shift for shift in hours.shifts if shift.rota_id == rota.id],
+            [override for override in hours.overrides if override.rota_id == rota.id],
+            [holiday for holiday in hours.holidays if holiday.rota_id == rota.id],
             rota.holiday_country,
         )
         for rota in rotas

@@ -1,0 +1,14 @@
+DROP TRIGGER furniture ON app.rota_holiday;
+DROP TRIGGER furniture ON app.rota_override;
+DROP TRIGGER furniture ON app.rota_shift;
+DROP TRIGGER furniture ON app.rota;
+DROP TRIGGER furniture ON app.routing_rule;
+DROP TRIGGER furniture ON app.template;
+DROP TRIGGER furniture ON app.source;
+DROP TRIGGER furniture ON app.flow;
+DROP TRIGGER furniture ON app.stage;
+DROP TRIGGER furniture ON app.member;
+DROP TRIGGER furniture ON app.user_account;
+DROP TRIGGER furniture ON app.workspace;
+DROP FUNCTION app.renew_furniture();
+DROP TABLE app.furniture;
