@@ -93,11 +93,8 @@ def work(
     settings = load_settings()
     from switchboard.accounts.command_line import application_url
     from switchboard.entrypoints.work import work as run_work
-    from switchboard.ops.schema import check_application_role
 
-    database_url = application_url(settings)
-    check_application_role(database_url)
-    run_work(settings, database_url, [name.strip() for name in queues.split(",") if name.strip()])
+    run_work(settings, application_url(settings), [name.strip() for name in queues.split(",") if name.strip()])
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import time
 from collections.abc import Sequence
 
 import psycopg
@@ -17,17 +18,33 @@ from switchboard.kernel.logs import configure_logs
 from switchboard.kernel.queues import Loop, Worker
 from switchboard.kernel.settings import Settings
 from switchboard.ops import queries
+from switchboard.ops.schema import is_database_away
 
 REPORT_SECONDS = 5.0
+# A database that was away at the start is looked for this often.
+LOOK_SECONDS = 0.5
 OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 log = structlog.get_logger()
 
 
 def work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:
-    """Work the named queues, or all, until SIGTERM or Ctrl-C; the batches in hand are finished first."""
+    """Work the named queues, or all, until SIGTERM or Ctrl-C; the batches in hand are finished first.
+
+    Waits for a database that is away while intake goes on without it; raises the ConfigurationError of its check
+    otherwise.
+    """
     configure_logs(settings.log_level, settings.log_format)
+    _wait_for_database(settings, database_url)
     uvloop.run(_work(settings, database_url, queues))
+
+
+def _wait_for_database(settings: Settings, database_url: str) -> None:
+    if not is_database_away(settings, database_url):
+        return
+    log.warning("work.waiting_for_database")
+    while is_database_away(settings, database_url):
+        time.sleep(LOOK_SECONDS)
 
 
 async def _work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:

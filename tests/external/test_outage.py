@@ -159,6 +159,7 @@ def test_everything_starts_without_a_database_it_has_known_before(bare_postgres:
             bare_postgres.start()
             eventually(lambda: stored_ids(bare_postgres, name) == taken, seconds=60, what="every acknowledged signal")
             eventually(lambda: again.health()["troubles"] == [], seconds=60, what="queues that are worked")
+        assert "starting it again" not in "".join(again.log)
     finally:
         bare_postgres.start_unless_running()
 
