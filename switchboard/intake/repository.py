@@ -81,7 +81,7 @@ WITH incoming AS (
     SELECT id, %(workspace)s, %(source)s, app.now(), payload::json, %(import)s, import_row
     FROM incoming WHERE id IN (SELECT signal_id FROM accepted)
 )
-SELECT CASE WHEN count(*) < %(number)s THEN array_agg(signal_id)::text END FROM accepted
+SELECT CASE WHEN count(*) < %(number)s THEN coalesce(array_agg(signal_id), '{}')::text END FROM accepted
 """
 
 
