@@ -103,7 +103,7 @@ def build_loops(settings: Settings, database: Database) -> list[Loop]:
     vocabulary = segment_vocabulary()
     handlers = {
         **people_wiring.job_handlers(vocabulary),
-        **intake_wiring.job_handlers(),
+        **intake_wiring.job_handlers(database),
         **inbox_wiring.job_handlers(settings),
         **campaign_work.job_handlers(),
         housekeeping.KIND: housekeeping.clean_up,

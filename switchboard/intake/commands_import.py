@@ -72,7 +72,7 @@ async def _import(chosen: Console, database: Database, request: _Request, *, is_
         parts = _parts(request.path)
         import_ = await importing.upload(tx, caller, source.id, request.path.name, parts)
     async with database.transaction(caller.workspace_id) as tx:
-        await ImportJobs().examine(tx, {"import_id": import_.id})
+        await ImportJobs(database).examine(tx, {"import_id": import_.id})
         examined = await importing.access_import(tx, caller, import_.id)
     if examined.state == "failed":
         return examined

@@ -1,6 +1,6 @@
 """What becomes of signals that have been read: each is about a contact, and opens or joins a lead."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -63,10 +63,17 @@ def see(parsed: Parsed | None, region: str) -> NormalSighting | None:
     return None if parsed is None or parsed.is_test else normalise(_sighting(parsed), region)
 
 
-async def settle(tx: Tx, reads: Sequence[Read], seen: Sequence[NormalSighting | None] = ()) -> list[SignalOutcome]:
+async def settle(
+    tx: Tx,
+    reads: Sequence[Read],
+    seen: Sequence[NormalSighting | None] = (),
+    *,
+    before_leads: Callable[[], Awaitable[None]] | None = None,
+) -> list[SignalOutcome]:
     """Take read signals of the transaction's workspace through people, leads and routing, in no order of outcomes.
 
-    `seen` has what `see` gives for each of them, where that has been done already.
+    `seen` has what `see` gives for each of them, where that has been done already. `before_leads` is called when the
+    people are known, where there are any.
     """
     outcomes = [_failed(each.due, each.problems) for each in reads if each.parsed is None]
     outcomes += [_test(each.due) for each in reads if each.parsed is not None and each.parsed.is_test]
@@ -75,7 +82,7 @@ async def settle(tx: Tx, reads: Sequence[Read], seen: Sequence[NormalSighting | 
         region = (await tx.remember("workspace", accounts.get_workspace)).default_region
         known = [one for one in seen or (see(each.parsed, region) for each in reads) if one is not None]
         async with events.gathering(tx):
-            outcomes += await _recognise_people(tx, usable, known)
+            outcomes += await _recognise_people(tx, usable, known, before_leads)
     return outcomes
 
 
@@ -95,9 +102,16 @@ def _read(parse: Callable[[], Parsed]) -> Said:
     return Said(parsed)
 
 
-async def _recognise_people(tx: Tx, reads: Sequence[Read], seen: Sequence[NormalSighting]) -> list[SignalOutcome]:
+async def _recognise_people(
+    tx: Tx,
+    reads: Sequence[Read],
+    seen: Sequence[NormalSighting],
+    before_leads: Callable[[], Awaitable[None]] | None,
+) -> list[SignalOutcome]:
     actors = _actors(reads)
     recognised = await people.recognise_seen(tx, seen, actors)
+    if before_leads is not None:
+        await before_leads()
     tx.newcomers |= {found.contact_id: frozenset() for found in recognised if found.is_new and found.contact_id}
     nobody = [
         _failed(each.due, found.problems)

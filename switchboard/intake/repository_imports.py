@@ -194,6 +194,16 @@ async def find_quiet(tx: Tx, import_ids: Collection[UUID]) -> set[UUID]:
     return {row[0] for row in rows}
 
 
+async def lock_place(tx: Tx, import_id: UUID, rows_read: int) -> bool:
+    """Hold the import until the transaction ends; False unless it runs, and so many of its rows have been read."""
+    # By primary key.
+    found = await tx.fetch_value(
+        "SELECT true FROM app.import WHERE id = %s AND rows_read = %s AND state = 'running' FOR NO KEY UPDATE",
+        (import_id, rows_read),
+    )
+    return found is not None
+
+
 async def add_progress(tx: Tx, import_id: UUID, progress: Progress) -> bool:
     """Add to an import's report; True when that finished it: every row that was read has been recognised."""
     # By primary key.

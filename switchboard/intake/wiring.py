@@ -32,6 +32,6 @@ def build_loops(settings: Settings, database: Database) -> list[Loop]:
     return [StreamLoop(database, address)]
 
 
-def job_handlers() -> Mapping[str, JobHandler]:
+def job_handlers(database: Database) -> Mapping[str, JobHandler]:
     """By kind of job; one call a process, for imports keep their open files here."""
-    return {**ImportJobs().handlers(), housekeeping.KIND: housekeeping.clean_up}
+    return {**ImportJobs(database).handlers(), housekeeping.KIND: housekeeping.clean_up}

@@ -54,7 +54,7 @@ async def test_a_file_is_imported_and_followed_to_the_end(
     file.write_text("Who,Where\nAnn,ann@x.example\nBob,nowhere\n")
     mapping.write_text('{"name": "Who", "email": "Where"}')
     await run("source", "create", "--name", "Lists")
-    worker = Worker([RecognitionLoop(database), JobLoop(database, job_handlers())], database)
+    worker = Worker([RecognitionLoop(database), JobLoop(database, job_handlers(database))], database)
     working = asyncio.create_task(worker.run())
     try:
         some = await run("import", str(file), "--source", "Lists", "--mapping", str(mapping), "--json")

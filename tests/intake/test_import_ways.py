@@ -78,7 +78,7 @@ async def _bring_in(database: Database, workspace_id: UUID, rows: list[tuple[str
     async with database.transaction(workspace_id) as tx:
         (source,) = await service.list_sources(tx, caller)
         import_id = (await importing.upload(tx, caller, source.id, "people.csv", _parts(text.encode()))).id
-    jobs = JobLoop(database, job_handlers())
+    jobs = JobLoop(database, job_handlers(database))
     while (await jobs.tick()).handled:
         pass
     async with database.transaction(workspace_id) as tx:

@@ -12,7 +12,7 @@ from switchboard.accounts.errors import RoleForbidsError
 from switchboard.accounts.models import Caller
 from switchboard.entrypoints.assembly import subject_kinds
 from switchboard.flows import service as flows
-from switchboard.intake import import_jobs, importing, repository, signals
+from switchboard.intake import import_jobs, import_relay, importing, repository, signals
 from switchboard.intake.errors import ImportMissingError, ImportStateError
 from switchboard.intake.models import Import, Source
 from switchboard.intake.recognition import RecognitionLoop
@@ -57,7 +57,7 @@ async def _find(database: Database, caller: Caller, import_id: UUID) -> Import:
 
 
 async def _run(database: Database, caller: Caller, import_id: UUID, *, starts_flows: bool = False) -> Import:
-    handlers = job_handlers()
+    handlers = job_handlers(database)
     await _work(database, handlers)
     async with database.transaction(caller.workspace_id) as tx:
         await importing.start(tx, caller, import_id, starts_flows=starts_flows)
@@ -70,7 +70,7 @@ async def test_a_file_is_examined_and_previewed_before_anything_is_imported(
     database: Database, source: Source, owner: Caller
 ) -> None:
     import_id = await _upload(database, owner, source, LEADS)
-    await _work(database, job_handlers())
+    await _work(database, job_handlers(database))
     import_ = await _find(database, owner, import_id)
     assert (import_.state, import_.file_name, import_.rows_total) == ("ready", "leads.csv", 6)
     assert (import_.encoding, import_.delimiter, import_.size_bytes) == ("utf-8", ",", len(LEADS))
@@ -136,17 +136,18 @@ async def test_a_file_of_several_slices_goes_on_after_a_crash_without_loss_or_re
     database: Database, source: Source, owner: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_jobs, "SLICE_ROWS", 10)
+    monkeypatch.setattr(import_relay, "RELAY_SECONDS", 0.0)
     text = "email\n" + "".join(f"p{number}@x.example\n" for number in range(45))
     import_id = await _upload(database, owner, source, text)
-    await _work(database, job_handlers())
+    await _work(database, job_handlers(database))
     async with database.transaction(owner.workspace_id) as tx:
         await importing.start(tx, owner, import_id)
-    first = JobLoop(database, job_handlers())
+    first = JobLoop(database, job_handlers(database))
     await first.tick()
     await first.tick()
     assert (await _find(database, owner, import_id)).rows_read == 20
     # Another process goes on: it has neither the file nor the place in it.
-    await _work(database, job_handlers())
+    await _work(database, job_handlers(database))
     await recognise_all(database)
     import_ = await _find(database, owner, import_id)
     assert (import_.state, import_.rows_read, import_.rows_total, import_.rows_new) == ("done", 45, 45, 45)
@@ -160,7 +161,7 @@ async def test_rows_of_a_quiet_file_are_recognised_without_waiting_in_the_queue(
 ) -> None:
     monkeypatch.setattr(import_jobs, "SLICE_ROWS", 2)
     import_id = await _upload(database, owner, source, LEADS)
-    handlers = job_handlers()
+    handlers = job_handlers(database)
     await _work(database, handlers)
     async with database.transaction(owner.workspace_id) as tx:
         await importing.start(tx, owner, import_id)
@@ -190,7 +191,7 @@ async def test_a_row_that_spoils_its_slice_keeps_none_of_the_others_out(
 async def test_people_who_wait_go_before_a_file(database: Database, source: Source, owner: Caller) -> None:
     text = "email\n" + "".join(f"p{number}@x.example\n" for number in range(400))
     import_id = await _upload(database, owner, source, text)
-    handlers = job_handlers()
+    handlers = job_handlers(database)
     await _work(database, handlers)
     async with database.transaction(owner.workspace_id) as tx:
         await importing.start(tx, owner, import_id, starts_flows=True)
@@ -215,7 +216,7 @@ async def test_columns_are_corrected_and_remembered_for_the_next_file_like_it(
     database: Database, source: Source, owner: Caller
 ) -> None:
     import_id = await _upload(database, owner, source, LEADS)
-    await _work(database, job_handlers())
+    await _work(database, job_handlers(database))
     columns = {"company": "Full Name", "email": "E-Mail Address", "options": {"guess": False, "ignore": ["Mobile"]}}
     async with database.transaction(owner.workspace_id) as tx:
         mapped = await importing.map_columns(tx, owner, import_id, columns)
@@ -226,7 +227,7 @@ async def test_columns_are_corrected_and_remembered_for_the_next_file_like_it(
     assert (first.company, first.phone, dict(first.fields)) == ("Ada Lovelace", None, {})
     await _run(database, owner, import_id)
     again = await _upload(database, owner, source, LEADS)
-    await _work(database, job_handlers())
+    await _work(database, job_handlers(database))
     assert (await _find(database, owner, again)).columns == columns
 
 
@@ -234,7 +235,7 @@ async def test_an_import_without_an_address_column_is_refused(
     database: Database, source: Source, owner: Caller
 ) -> None:
     import_id = await _upload(database, owner, source, "color,size\nred,10\n")
-    await _work(database, job_handlers())
+    await _work(database, job_handlers(database))
     async with database.transaction(owner.workspace_id) as tx:
         with pytest.raises(InvalidError, match="Nobody could be reached"):
             await importing.start(tx, owner, import_id)
@@ -245,7 +246,7 @@ async def test_cancelling_keeps_what_is_done_and_lets_the_rest_go(
     database: Database, source: Source, owner: Caller
 ) -> None:
     import_id = await _upload(database, owner, source, LEADS)
-    handlers = job_handlers()
+    handlers = job_handlers(database)
     await _work(database, handlers)
     async with database.transaction(owner.workspace_id) as tx:
         await importing.start(tx, owner, import_id, starts_flows=True)
@@ -261,7 +262,7 @@ async def test_cancelling_never_waits_for_rows_that_are_being_recognised(
     database: Database, source: Source, owner: Caller
 ) -> None:
     import_id = await _upload(database, owner, source, "email\na@x.example\nb@x.example\n")
-    handlers = job_handlers()
+    handlers = job_handlers(database)
     await _work(database, handlers)
     async with database.transaction(owner.workspace_id) as tx:
         await importing.start(tx, owner, import_id, starts_flows=True)
@@ -277,7 +278,7 @@ async def test_cancelling_never_waits_for_rows_that_are_being_recognised(
 
 async def test_a_file_that_is_no_table_fails_with_the_reason(database: Database, source: Source, owner: Caller) -> None:
     import_id = await _upload(database, owner, source, "\n\n\n")
-    await _work(database, job_handlers())
+    await _work(database, job_handlers(database))
     import_ = await _find(database, owner, import_id)
     assert (import_.state, import_.detail) == ("failed", "The file has no rows; export it again with its header.")
     async with database.transaction(owner.workspace_id) as tx:
@@ -289,7 +290,7 @@ async def test_a_failed_row_can_be_run_again_and_leaves_the_error_file(
     database: Database, source: Source, owner: Caller
 ) -> None:
     import_id = await _upload(database, owner, source, "name,mail,other\nAnn,not here,ann@x.example\n")
-    handlers = job_handlers()
+    handlers = job_handlers(database)
     await _work(database, handlers)
     wrong, right = {"name": "name", "email": "mail"}, {"name": "name", "email": "other"}
     async with database.transaction(owner.workspace_id) as tx:

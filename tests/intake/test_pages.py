@@ -182,7 +182,7 @@ async def _upload(browser: Browser, source: Source, content: bytes, name: str = 
 
 
 async def _work(database: Database) -> None:
-    loop = JobLoop(database, job_handlers())
+    loop = JobLoop(database, job_handlers(database))
     while (await loop.tick()).handled:
         pass
     await recognise_all(database)

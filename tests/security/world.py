@@ -203,7 +203,7 @@ async def _one(part: bytes) -> AsyncIterator[bytes]:
 
 
 async def _work(database: Database) -> None:
-    loop = JobLoop(database, {suggesting.JOB: suggesting.suggest, **job_handlers()})
+    loop = JobLoop(database, {suggesting.JOB: suggesting.suggest, **job_handlers(database)})
     while (await loop.tick()).handled:
         pass
 
