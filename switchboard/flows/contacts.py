@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+import psycopg
+
 from switchboard.flows import repository_runs
 from switchboard.flows.subjects import Facts
 from switchboard.kernel.db import Tx
@@ -58,7 +60,13 @@ class RunHolder:
 
         Where both go through the same flow, the lost one's run rests, so that nobody gets its letters twice.
         """
-        return await repository_runs.move_contact(tx, from_id, to_id)
+        while True:
+            try:
+                async with tx.savepoint():
+                    return await repository_runs.move_contact(tx, from_id, to_id)
+            except psycopg.errors.UniqueViolation:
+                # A campaign has just begun the same flow with the kept one; by now its run is there to be seen.
+                continue
 
     async def move_back(self, tx: Tx, row_ids: Sequence[UUID], to_id: UUID) -> None:
         """Give these runs back, and let those go on that rested."""

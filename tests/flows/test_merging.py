@@ -1,5 +1,6 @@
 """Runs of two contacts who turn out to be one person, and who turn out not to be."""
 
+import asyncio
 from uuid import UUID
 
 from switchboard.accounts.models import Caller
@@ -8,6 +9,7 @@ from switchboard.kernel.db import Database, Tx
 from switchboard.people import merging
 from tests.conftest import Urls, move_clock
 from tests.flows.world import add_contact, add_letters, save_active, sent_letters, settle, tell
+from tests.locks import wait_until_somebody_waits
 
 FLOW = """
 flow: {name}
@@ -82,3 +84,27 @@ async def test_an_undone_merge_leaves_every_run_as_it_was(
     await settle(database)
     async with database.transaction(workspace_id) as tx:
         assert len(await sent_letters(tx)) == 3
+
+
+async def test_a_run_that_begins_during_the_merge_is_the_one_that_goes_on(
+    database: Database, workspace_id: UUID, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await add_letters(tx)
+        await save_active(tx, SHARED)
+        kept, lost = await add_contact(tx, "ann@x.example"), await add_contact(tx, "ann@home.example")
+        await tell(tx, "lead.stage_changed", contact_id=lost)
+
+    async def merge() -> None:
+        async with database.transaction(workspace_id) as tx:
+            await merging.merge(tx, owner, kept, lost, contact_holders())
+
+    async with database.transaction(workspace_id) as tx:
+        await tell(tx, "lead.stage_changed", contact_id=kept)
+        merging_now = asyncio.create_task(merge())
+        await wait_until_somebody_waits(database)
+    await merging_now
+    async with database.transaction(workspace_id) as tx:
+        assert sorted((row[1], row[2], row[6]) for row in await rows(tx)) == sorted(
+            [(kept, kept, None), (lost, kept, "merged")]
+        )

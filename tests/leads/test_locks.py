@@ -10,6 +10,7 @@ from switchboard.leads import service
 from switchboard.routing import service as routing
 from switchboard.routing.locking import lock_subjects
 from tests.leads.conftest import open_lead, read
+from tests.locks import wait_until_somebody_waits
 
 
 async def test_a_person_waits_while_routing_hands_the_lead_out(
@@ -37,12 +38,3 @@ async def test_a_person_waits_while_routing_hands_the_lead_out(
     await asyncio.gather(hand_out(), win())
     lead = await read(database, agent, lead_id)
     assert (lead.stage, lead.owner_id) == ("won", owner.user_id)
-
-
-async def wait_until_somebody_waits(database: Database) -> None:
-    for _ in range(200):
-        async with database.directory() as tx:
-            if await tx.fetch_value("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
-                return
-        await asyncio.sleep(0.01)
-    raise AssertionError("nobody waited for a lock within two seconds")
