@@ -11,6 +11,7 @@ from switchboard.intake import repository, repository_signals, service
 from switchboard.intake.models import Source
 from switchboard.intake.repository_signals import Bounds
 from switchboard.kernel.db import Database, Tx
+from switchboard.kernel.ids import new_id
 from tests.conftest import Urls
 from tests.intake.conftest import make_source
 from tests.plans import ExplainingTx
@@ -21,13 +22,14 @@ FILLED_SCAN = re.compile(r"Seq Scan on signal\S* \S+ +\(cost=0\.00\.\.(?!0\.00)"
 
 
 def _fill(urls: Urls, source: Source, other: Source) -> None:
-    """Many signals, one in two hundred of them this source's, one in a hundred failed, and all of them due."""
+    """Many signals of many sources, one in two hundred of this one, one in a hundred failed, and all of them due."""
     with psycopg.connect(urls.superuser, autocommit=True) as connection:
-        values = (source.workspace_id, [source.id, other.id], ROWS)
+        others = [other.id, *(new_id() for _ in range(49))]
+        values = (source.workspace_id, source.id, others, ROWS)
         connection.execute(
             """
             INSERT INTO app.signal (id, workspace_id, source_id, received_at, payload)
-            SELECT app.uuid7(), %s, (%s::uuid[])[1 + least(n %% 200, 1)], app.now(), '{}'
+            SELECT app.uuid7(), %s, CASE WHEN n %% 200 = 0 THEN %s ELSE (%s::uuid[])[1 + n %% 50] END, app.now(), '{}'
             FROM generate_series(1, %s) AS n
             """,
             values,
