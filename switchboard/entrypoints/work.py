@@ -1,16 +1,24 @@
-"""`switchboard work`: the process that works the queues."""
+"""`switchboard work`: the process that works the queues, and its companion.
+
+All loops of a process share one thread. So those that may have very much to do (a campaign, a mailing, a file, a
+segment of a million) are worked by a companion, and whatever waits for a page or a one-time code never waits for them.
+"""
 
 import asyncio
 import gc
 import signal
+import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 import psycopg
 import structlog
 import uvloop
 
 from switchboard.entrypoints import assembly
+from switchboard.kernel.companion import Wire, fork_companion, hear_end
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import ConfigurationError, Problem, UnavailableError
 from switchboard.kernel.ids import new_id
@@ -23,6 +31,7 @@ from switchboard.ops.schema import is_database_away
 REPORT_SECONDS = 5.0
 # A database that was away at the start is looked for this often.
 LOOK_SECONDS = 0.5
+PLENTIFUL = frozenset({"campaign-steps", "outbox", "segments", "jobs"})
 OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 log = structlog.get_logger()
@@ -36,7 +45,18 @@ def work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     _wait_for_database(settings, database_url)
-    uvloop.run(_work(settings, database_url, queues))
+    database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
+    prompt, plentiful = share_out(choose_loops(assembly.build_loops(settings, database), queues))
+    _collect_seldom()
+    if not (prompt and plentiful):
+        uvloop.run(_work(database, [*prompt, *plentiful]))
+        return
+    companion = fork_companion(lambda wire: uvloop.run(_work(database, plentiful, wire)))
+    was_left = uvloop.run(_work(database, prompt, companion.wire))
+    code = companion.wait()
+    if was_left or code:
+        log.error("work.companion_ended", exit_code=code)
+        raise SystemExit(1)
 
 
 def _wait_for_database(settings: Settings, database_url: str) -> None:
@@ -47,23 +67,54 @@ def _wait_for_database(settings: Settings, database_url: str) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-async def _work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:
-    database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
-    loops = choose_loops(assembly.build_loops(settings, database), queues)
+def share_out(loops: Sequence[Loop]) -> tuple[list[Loop], list[Loop]]:
+    """Those that must be prompt, and those that may have so much to do that the others must not wait for them."""
+    return (
+        [loop for loop in loops if loop.name not in PLENTIFUL],
+        [loop for loop in loops if loop.name in PLENTIFUL],
+    )
+
+
+async def _work(database: Database, loops: Sequence[Loop], wire: Wire | None = None) -> bool:
+    """Work these loops until told to stop, or until the process at the other end of the wire is gone.
+
+    Says whether it was that, which nobody had asked for.
+    """
     await database.open()
     worker = Worker(loops, database)
-    _collect_seldom()
     for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, worker.stop)
-    log.info("work.started", queues=[loop.name for loop in loops])
-    reporting = asyncio.create_task(_report(database, [loop.name for loop in loops]))  # gate: tasks ends with us
+        asyncio.get_running_loop().add_signal_handler(each, partial(_stop, worker, wire))
+    names = [loop.name for loop in loops]
+    log.info("work.started", queues=names)
+    reporting = asyncio.create_task(_report(database, names))  # gate: tasks ends with us
+    hearing = asyncio.create_task(_stop_with(wire, worker)) if wire else None  # gate: tasks ends with us
     try:
         await worker.run()
     finally:
-        reporting.cancel()
-        await asyncio.gather(reporting, return_exceptions=True)
+        was_left = hearing is not None and hearing.done() and hearing.result()
+        beside = [reporting, hearing] if hearing else [reporting]
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await database.close()
         log.info("work.stopped")
+    return was_left
+
+
+def _stop(worker: Worker, wire: Wire | None) -> None:
+    worker.stop()
+    if wire is not None:
+        # The other one begins to stop now, too, and not when we have done so; it may be gone already.
+        with suppress(OSError):
+            wire.shutdown(socket.SHUT_WR)
+
+
+async def _stop_with(wire: Wire, worker: Worker) -> bool:
+    """Stop when the other process is gone; whether nobody had told this one to stop before."""
+    await hear_end(wire)
+    was_left = not worker.is_stopping
+    worker.stop()
+    return was_left
 
 
 def _collect_seldom() -> None:

@@ -152,6 +152,11 @@ class Worker:
             if isinstance(loop, Closeable):
                 await loop.close()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it has been asked to stop."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Ask every loop to end after its current batch."""
         self._stopping.set()
