@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import structlog
 
-from switchboard.delivery import repository, repository_holds, repository_outbox, suppressing
+from switchboard.delivery import repository, repository_frames, repository_holds, repository_outbox, suppressing
 from switchboard.delivery.bounces import is_address_gone
 from switchboard.delivery.channels.base import SendError
 from switchboard.delivery.claiming import LEASE, MOST_ATTEMPTS
@@ -71,6 +72,7 @@ class _Writing:
     doubted: list[UUID]
     events: list[Event]
     gone: list[Message]
+    frames: Mapping[UUID, Sequence[str]]
 
 
 async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
@@ -99,7 +101,7 @@ async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
 async def _complete_workspace(tx: Tx, due: Mapping[UUID, Due], outcomes: Sequence[Outcome]) -> None:
     await repository.hold_messages(tx, [outcome.outgoing.message.id for outcome in outcomes])
     tried = [outcome for outcome in outcomes if not outcome.is_given_back]
-    writing = _Writing(due, [], [], [], [], [], [], [])
+    writing = _Writing(due, [], [], [], [], [], [], [], _frames_of(tried))
     async for outcome in in_turns(tried):
         _sort(writing, outcome)
     await repository.insert_attempts(tx, [_attempt_of(outcome) for outcome in tried])
@@ -168,6 +170,7 @@ def _fail(writing: _Writing, message: Message, reason: str, detail: str) -> None
 
 async def _write(tx: Tx, writing: _Writing) -> None:
     if writing.sent:
+        await repository_frames.keep_frames(tx, writing.frames)
         await repository.set_sent(tx, writing.sent)
     if writing.states:
         await repository.set_states(tx, writing.states)
@@ -195,6 +198,8 @@ def _attempt_of(outcome: Outcome) -> dict[str, object]:
 
 def _sent_row(outcome: Outcome, state: str) -> dict[str, object]:
     message, written = outcome.outgoing.message, outcome.written
+    cut = written.cut if written else None
+    html = written.html if written else message.body_html
     return {
         "id": message.id,
         "state": state,
@@ -202,8 +207,16 @@ def _sent_row(outcome: Outcome, state: str) -> dict[str, object]:
         "detail": outcome.outgoing.late_detail,
         "subject": written.subject if written else message.subject,
         "body_text": written.text if written else message.body_text,
-        "body_html": written.html if written else message.body_html,
+        "body_html": html if cut is None else None,
+        "frame_id": cut.skeleton.id if cut else None,
+        "frame_pieces": msgspec.json.encode(cut.pieces).decode() if cut else None,
     }
+
+
+def _frames_of(outcomes: Sequence[Outcome]) -> dict[UUID, Sequence[str]]:
+    """What the letters of these outcomes share, by its id."""
+    cuts = [outcome.written.cut for outcome in outcomes if outcome.written is not None]
+    return {cut.skeleton.id: cut.skeleton.texts for cut in cuts if cut is not None}
 
 
 def _state_row(message: Message, state: str, reason: str, detail: str) -> dict[str, object]:

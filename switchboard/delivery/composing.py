@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import idna
 
 from switchboard.delivery.composing_content import Attachment, write_content
+from switchboard.delivery.rendering_skeleton import Cut
 from switchboard.kernel.addresses import is_loopback
 from switchboard.kernel.errors import InvalidError, Problem
 
@@ -48,7 +49,8 @@ class OutgoingEmail:
     """Everything that decides the bytes of a mail; equal values give equal bytes.
 
     `message_id`, `in_reply_to` and `references` carry their angle brackets. One click is offered where
-    `unsubscribe_url` is https, or on this machine itself. `automatic` marks mail that no person wrote.
+    `unsubscribe_url` is https, or on this machine itself. `automatic` marks mail that no person wrote. `cut` is
+    `html` once more, where it is known what other letters share with it.
     """
 
     message_id: str
@@ -65,6 +67,7 @@ class OutgoingEmail:
     unsubscribe_url: str | None = None
     unsubscribe_email: str | None = None
     automatic: bool = False
+    cut: Cut | None = None
 
 
 def compose_email(email: OutgoingEmail) -> bytes:
@@ -75,7 +78,8 @@ def compose_email(email: OutgoingEmail) -> bytes:
     """
     lines = "".join(_write_header(name, value) for name, value in _list_headers(email))
     seed = hashlib.blake2b(f"{email.message_id}\0{email.text}".encode("utf-8", "replace"), digest_size=12)
-    return lines.encode() + write_content(email.text, email.html, email.attachments, boundary=f"=_{seed.hexdigest()}")
+    boundary = f"=_{seed.hexdigest()}"
+    return lines.encode() + write_content(email.text, email.html, email.attachments, boundary=boundary, cut=email.cut)
 
 
 @lru_cache(KEPT)

@@ -11,16 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
+from functools import lru_cache
 
+from switchboard.delivery.rendering_skeleton import Cut
 from switchboard.kernel.characters import make_storable
 
 LINE_LENGTH = 78
+FRAMES_KEPT = 256
 _BASE64_LINE_BYTES = 57
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,126}", re.ASCII)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 # Seven bits pass every server, so no extension has to be asked for.
 _MAIL = SMTP.clone(cte_type="7bit")
 _VERSION = b"MIME-Version: 1.0\r\n"
+_START = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: %b\r\n%b\r\n%b'
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,20 @@ class Attachment:
     content_id: str | None = None
 
 
-def write_content(text: str, html: str | None, attachments: Sequence[Attachment], *, boundary: str) -> bytes:
-    """The headers that describe the content, an empty line, and the content; equal values give equal bytes."""
+def write_content(
+    text: str, html: str | None, attachments: Sequence[Attachment], *, boundary: str, cut: Cut | None = None
+) -> bytes:
+    """The headers that describe the content, an empty line, and the content; equal values give equal bytes.
+
+    Where it is known how `html` is cut, what it shares with other letters is encoded once for all of them.
+    """
     if attachments:
         return _write_with_attachments(text, html, attachments, boundary)
     if html is None:
         return _write_part("plain", text, _VERSION)
     mark = f"{boundary}_0".encode()
     start = b'%bContent-Type: multipart/alternative; boundary="%b"\r\n' % (_VERSION, mark)
-    plain, marked_up = _write_part("plain", text), _write_part("html", html, _VERSION)
+    plain, marked_up = _write_part("plain", text), _write_cut(cut) if cut else _write_part("html", html, _VERSION)
     return b"%b\r\n--%b\r\n%b\r\n--%b\r\n%b\r\n--%b--\r\n" % (start, mark, plain, mark, marked_up, mark)
 
 
@@ -52,8 +61,36 @@ def _write_part(kind: str, text: str, version: bytes = b"") -> bytes:
     encoding, body = b"7bit", raw
     if not raw.isascii() or max(map(len, lines), default=0) > LINE_LENGTH:
         encoding, body = _encode(raw)
-    start = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: %b\r\n' % (kind.encode(), encoding)
-    return b"%b%b\r\n%b" % (start, version, body)
+    return _START % (kind.encode(), encoding, version, body)
+
+
+def _write_cut(cut: Cut) -> bytes:
+    """The HTML part of a letter whose frame was quoted before."""
+    frame = _quote_frame(tuple(cut.skeleton.texts))
+    if frame is None:
+        return _write_part("html", cut.join(), _VERSION)
+    # An equals sign at the end of a line takes the line's end away again: pieces are quoted apart and put together so.
+    quoted = [frame[0]]
+    for piece, text in zip(cut.pieces, frame[1:], strict=True):
+        if piece:
+            quoted.append(_quote(piece))
+        if text:
+            quoted.append(text)
+    body = b"=\r\n".join(quoted)
+    return _START % (b"html", b"quoted-printable", _VERSION, body if body.endswith(b"\r\n") else body + b"\r\n")
+
+
+@lru_cache(FRAMES_KEPT)
+def _quote_frame(texts: tuple[str, ...]) -> tuple[bytes, ...] | None:
+    """The texts of a frame, quoted; None where letters with it need not be quoted, or are better encoded as a whole."""
+    whole = "\n".join(texts).encode("utf-8", "replace")
+    quoted = tuple(_quote(text) for text in texts)
+    needs_quoting = not whole.isascii() or max(map(len, whole.splitlines()), default=0) > LINE_LENGTH
+    return quoted if needs_quoting and sum(map(len, quoted)) * 3 <= len(whole) * 4 else None
+
+
+def _quote(text: str) -> bytes:
+    return binascii.b2a_qp(make_storable(text).replace("\n", "\r\n").encode(), istext=True)
 
 
 def _encode(raw: bytes) -> tuple[bytes, bytes]:

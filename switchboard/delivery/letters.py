@@ -14,6 +14,7 @@ from switchboard.delivery.composing import Mailbox, OutgoingEmail, compose_email
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.models import LeadFacts, LoadLeadFacts, Message
 from switchboard.delivery.rendering import Rendered, Template, TemplateError, find_nouns, render_template
+from switchboard.delivery.rendering_skeleton import Cut
 from switchboard.delivery.unsubscribing import make_token
 from switchboard.kernel.db import Tx
 from switchboard.kernel.secrets import load_app_secret
@@ -96,12 +97,13 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A mail ready for its channel, and the texts that are kept of it."""
+    """A mail ready for its channel, and the texts that are kept of it: of `html` only the `cut`, where there is one."""
 
     envelope: Envelope
     subject: str
     text: str
     html: str | None
+    cut: Cut | None = None
 
 
 class TemplateShelf:
@@ -174,6 +176,7 @@ def write(content: Content) -> Written:
         references=message.reference_ids,
         unsubscribe_url=content.unsubscribe_url,
         automatic=message.purpose != "reply",
+        cut=texts.cut,
     )
     envelope = Envelope(
         key=make_key(content.workspace_id, message.id),
@@ -184,7 +187,7 @@ def write(content: Content) -> Written:
         text=texts.text,
         html=texts.html or None,
     )
-    return Written(envelope, texts.subject, texts.text, texts.html or None)
+    return Written(envelope, texts.subject, texts.text, texts.html or None, texts.cut)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from switchboard.delivery.rendering_mjml import (
     compile_markup,
     mask_liquid,
 )
-from switchboard.delivery.rendering_skeleton import Fillable
+from switchboard.delivery.rendering_skeleton import Cut, Fillable
 from switchboard.delivery.rendering_text import convert_to_text, tidy_text
 from switchboard.kernel.errors import Problem
 
@@ -47,11 +47,15 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One message's content: a subject of one line, an HTML document and its text."""
+    """One message's content: a subject of one line, an HTML document and its text.
+
+    `cut` is the same document as what the template's letters share and what is this one's own, where that is known.
+    """
 
     subject: str
     html: str
     text: str
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,13 @@ class _Compiled:
 def render_template(template: Template, variables: Mapping[str, object]) -> Rendered:
     """Render one message; a variable that is missing is empty. Raises `TemplateError`."""
     compiled = _compile(template.subject, template.body)
+    subject = _as_one_line(compiled.subject.render(variables, field="subject"))
+    cut = compiled.html.cut(variables)
     return Rendered(
-        subject=_as_one_line(compiled.subject.render(variables, field="subject")),
-        html=compiled.html.render(variables, field="body"),
+        subject=subject,
+        html=compiled.html.render(variables, field="body") if cut is None else cut.join(),
         text=tidy_text(compiled.text.render(variables, field="text")),
+        cut=cut,
     )
 
 
@@ -109,7 +116,8 @@ def _compile(subject: str, body: str) -> _Compiled:
 
 
 def _as_one_line(subject: str) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in subject)
+    is_printable = subject.isprintable()
+    printable = subject if is_printable else "".join(letter if letter.isprintable() else " " for letter in subject)
     return " ".join(printable.split())[:MAX_SUBJECT_LENGTH].rstrip()
 
 

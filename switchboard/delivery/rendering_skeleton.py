@@ -5,9 +5,12 @@ a value may need, such as a loop, another filter, a number or a name that is mis
 what comes out is the same, which a test proves.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
+from uuid import UUID
 
 from liquid import BoundTemplate, RenderContext, escape
 from liquid.builtin.content import ContentNode
@@ -18,9 +21,11 @@ from liquid.builtin.output import OutputNode
 from liquid.stringify import to_liquid_string
 
 from switchboard.delivery.rendering_liquid import OUTPUT_BYTES, render_bounded
+from switchboard.kernel.ids import id_of
 
 # Texts longer than this go the long way, where every limit on size and work is counted.
 LONGEST_VALUE = 2_000
+_MARKUP = re.compile("[&<>'\"]")
 LONGEST_OUTPUT = OUTPUT_BYTES // 4
 
 
@@ -34,11 +39,16 @@ class _Hole:
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A template cut into pieces: `texts` has one more than `holes`, and `write` makes a value fit the output."""
+    """A template cut into pieces: `texts` has one more than `holes`, and `write` makes a value fit the output.
+
+    `id` is made from the texts, `length` is theirs together.
+    """
 
     texts: Sequence[str]
     holes: Sequence[_Hole]
     write: Callable[[str], str]
+    id: UUID
+    length: int
 
     @classmethod
     def find(cls, template: BoundTemplate) -> Self | None:
@@ -53,18 +63,39 @@ class Skeleton:
                 texts.append("")
             else:
                 return None
-        return cls(texts, holes, escape if template.env.autoescape else str)
+        write = _escape if template.env.autoescape else str
+        return cls(texts, holes, write, _id_of(texts), sum(map(len, texts)))
 
     def fill(self, variables: Mapping[str, object]) -> str | None:
         """The text for these variables; None when one of the values is not a plain short text."""
-        pieces = [self.texts[0]]
-        for hole, text in zip(self.holes, self.texts[1:], strict=True):
+        cut = self.cut(variables)
+        return None if cut is None else cut.join()
+
+    def cut(self, variables: Mapping[str, object]) -> "Cut | None":
+        """The same, not yet joined."""
+        write, pieces = self.write, []
+        for hole in self.holes:
             value = _look_up(variables, hole.path)
             if value is None:
                 return None
-            pieces += (self.write(value) if value else hole.when_empty, text)
-        filled = "".join(pieces)
-        return filled if len(filled) <= LONGEST_OUTPUT else None
+            pieces.append(write(value) if value else hole.when_empty)
+        cut = Cut(self, pieces)
+        return cut if self.length + sum(map(len, pieces)) <= LONGEST_OUTPUT else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A text as its skeleton and the pieces in its holes."""
+
+    skeleton: Skeleton
+    pieces: Sequence[str]
+
+    def join(self) -> str:
+        """The whole text."""
+        joined = [self.skeleton.texts[0]]
+        for piece, text in zip(self.pieces, self.skeleton.texts[1:], strict=True):
+            joined += (piece, text)
+        return "".join(joined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +110,30 @@ class Fillable:
         """Look for the skeleton once."""
         return cls(template, Skeleton.find(template))
 
+    def cut(self, variables: Mapping[str, object]) -> Cut | None:
+        """What is quickly filled in; None where it takes Liquid itself."""
+        return self.skeleton.cut(variables) if self.skeleton else None
+
     def render(self, variables: Mapping[str, object], *, field: str) -> str:
         """Render within the limits of Liquid; raises `TemplateError`."""
-        filled = self.skeleton.fill(variables) if self.skeleton else None
-        return render_bounded(self.template, variables, field=field) if filled is None else filled
+        cut = self.cut(variables)
+        return render_bounded(self.template, variables, field=field) if cut is None else cut.join()
+
+
+def _escape(value: str) -> str:
+    # Most values have nothing to escape, and looking is quicker than having it done.
+    return _plain(escape(value)) if _MARKUP.search(value) else value
+
+
+def _plain(text: str) -> str:
+    """Of the library's own kind of text the text, which is all that can be written down."""
+    return str.__str__(text)
+
+
+def _id_of(texts: Sequence[str]) -> UUID:
+    # With their lengths, so that no two ways to cut a text are taken for one.
+    content = "".join(f"{len(text)}:{text}" for text in texts).encode("utf-8", "surrogatepass")
+    return id_of(hashlib.blake2b(content, digest_size=16).digest())
 
 
 def _find_hole(template: BoundTemplate, node: OutputNode) -> _Hole | None:
@@ -97,7 +148,8 @@ def _find_hole(template: BoundTemplate, node: OutputNode) -> _Hole | None:
             return _Hole(path, "")
         case [Filter(name="default", args=[PositionalArgument(value=StringLiteral() as literal)])]:
             value = literal.evaluate(RenderContext(template))
-            return _Hole(path, to_liquid_string(value, template.env.autoescape)) if "\r" not in str(value) else None
+            written = _plain(to_liquid_string(value, template.env.autoescape))
+            return _Hole(path, written) if "\r" not in written else None
     return None
 
 
@@ -105,7 +157,8 @@ def _look_up(variables: Mapping[str, object], path: Sequence[str]) -> str | None
     """The plain text at a path, or None. Blank ones are left to Liquid, which may take them for empty."""
     found: object = variables
     for segment in path:
-        if not isinstance(found, Mapping) or segment not in found:
+        # Nearly always it is a plain one, of which that is known at once.
+        if not (type(found) is dict or isinstance(found, Mapping)) or segment not in found:
             return None
         found = found[segment]
     if type(found) is not str or len(found) > LONGEST_VALUE or "\r" in found or found.isspace():

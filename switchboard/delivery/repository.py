@@ -5,16 +5,20 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from switchboard.delivery import repository_frames
 from switchboard.delivery.models import Attempt, Draft, Message, Trouble, TroubleCount
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import HIGHEST_ID
 
-_MESSAGE = """id, direction, channel, purpose, state, reason, detail, contact_id, lead_id, user_id, conversation_id,
+# As the rows have it: a letter kept by its pieces has no markup here.
+_ROW = """id, direction, channel, purpose, state, reason, detail, contact_id, lead_id, user_id, conversation_id,
     run_id, run_revision, campaign_id, template_id, template_version, address, subject, body_text, body_html, header_id,
     in_reply_to, reference_ids, is_urgent, not_after, when_late, stop_reason, sent_anyway_by, created_by, created_at,
     sent_at"""
 
-_OF_SENT = ("id", "state", "reason", "detail", "subject", "body_text", "body_html")
+_MESSAGE = _ROW.replace("body_html", f"{repository_frames.HTML} AS body_html")
+
+_OF_SENT = ("id", "state", "reason", "detail", "subject", "body_text", "body_html", "frame_id", "frame_pieces")
 
 
 async def insert_messages(tx: Tx, rows: Sequence[Mapping[str, object]]) -> set[UUID]:
@@ -85,12 +89,15 @@ async def load_messages(tx: Tx, message_ids: Collection[UUID]) -> list[Message]:
 
 
 async def lock_messages(tx: Tx, message_ids: Collection[UUID]) -> list[Message]:
-    """These messages, held against changes by others, in the order of their ids."""
+    """These messages, held against changes by others, in the order of their ids.
+
+    What went out before has no markup here.
+    """
     # By primary key; sorted, so that two processes never wait for each other.
     return await tx.fetch_all(
         Message,
         f"""
-        SELECT {_MESSAGE} FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+        SELECT {_ROW} FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
         """,
         (tx.workspace_id, sorted(message_ids)),
     )
@@ -153,15 +160,18 @@ async def set_states(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 async def set_sent(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write what went out: `subject`, `body_text`, `body_html`, `state`, `reason`, `detail`, each row with its `id`."""
+    """Write what went out, each row with its `id`: `subject`, `body_text`, `state`, `reason`, `detail`, and either
+    `body_html` or the markup's `frame_id` and `frame_pieces`, a JSON array.
+    """
     # By primary key. The texts are long, and arrays spare them the way through JSON and back.
     await tx.execute(
         """
         UPDATE app.message m SET state = new.state, reason = new.reason, detail = new.detail, subject = new.subject,
-            body_text = new.body_text, body_html = new.body_html, sent_at = app.now()
+            body_text = new.body_text, body_html = new.body_html, frame_id = new.frame_id,
+            frame_pieces = new.frame_pieces::jsonb, sent_at = app.now()
         FROM unnest(%(id)s::uuid[], %(state)s::text[], %(reason)s::text[], %(detail)s::text[], %(subject)s::text[],
-                    %(body_text)s::text[], %(body_html)s::text[])
-             AS new (id, state, reason, detail, subject, body_text, body_html)
+                    %(body_text)s::text[], %(body_html)s::text[], %(frame_id)s::uuid[], %(frame_pieces)s::text[])
+             AS new (id, state, reason, detail, subject, body_text, body_html, frame_id, frame_pieces)
         WHERE m.id = new.id AND m.workspace_id = %(workspace)s
         """,
         {name: [row[name] for row in rows] for name in _OF_SENT} | {"workspace": tx.workspace_id},

@@ -706,6 +706,17 @@ ALTER TABLE app.lead ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.lead FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.lead AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
 
+CREATE TABLE app.letter_frame (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    texts text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT app.now() NOT NULL
+);
+ALTER TABLE app.letter_frame ADD CONSTRAINT letter_frame_pkey PRIMARY KEY (workspace_id, id);
+ALTER TABLE app.letter_frame ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.letter_frame FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.letter_frame AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
 CREATE TABLE app.mailbox_mail (
     id uuid NOT NULL,
     workspace_id uuid NOT NULL,
@@ -815,7 +826,9 @@ CREATE TABLE app.message (
     created_by uuid,
     created_at timestamp with time zone DEFAULT app.now() NOT NULL,
     sent_at timestamp with time zone,
-    campaign_id uuid
+    campaign_id uuid,
+    frame_id uuid,
+    frame_pieces jsonb
 ) WITH (fillfactor=85);
 ALTER TABLE app.message ADD CONSTRAINT message_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])));
 ALTER TABLE app.message ADD CONSTRAINT message_pkey PRIMARY KEY (id);

@@ -9,7 +9,7 @@ from email.policy import SMTP, default
 from email.utils import getaddresses
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from switchboard.delivery.composing import (
@@ -20,6 +20,8 @@ from switchboard.delivery.composing import (
     envelope_address,
 )
 from switchboard.delivery.composing_content import Attachment
+from switchboard.delivery.rendering_liquid import parse_markup
+from switchboard.delivery.rendering_skeleton import Skeleton
 from switchboard.kernel.characters import make_storable
 from switchboard.kernel.errors import InvalidError
 
@@ -214,6 +216,27 @@ def test_any_content_reads_like_the_librarys(text: str, html: str | None) -> Non
         assert (mine is None) == (other is None)
         if mine is not None:
             assert mine.get_payload(decode=True) == other.get_payload(decode=True)  # type: ignore[union-attr]
+    assert raw.isascii()
+    assert max(map(len, raw.splitlines())) <= 78
+
+
+CUT_TEXTS = st.lists(
+    st.text(st.sampled_from("ab .<>=\t\nä日"), max_size=120) | st.just("x" * 200), min_size=1, max_size=4
+)
+
+
+@given(CUT_TEXTS, st.text(st.sampled_from("ab .<>=&\t\nä日\x0b"), max_size=40))
+def test_a_letter_that_is_known_by_its_frame_reads_like_any_other(texts: list[str], name: str) -> None:
+    skeleton = Skeleton.find(parse_markup("{{ contact.name }}".join(texts)))
+    cut = skeleton.cut({"contact": {"name": name}}) if skeleton else None
+    assume(cut is not None)
+    assert cut is not None
+    whole = replace(PLAIN, html=cut.join())
+    raw = compose_email(replace(whole, cut=cut))
+    mine, other = (message_from_bytes(one, policy=default).get_body(("html",)) for one in (raw, compose_email(whole)))
+    assert mine is not None
+    assert other is not None
+    assert mine.get_payload(decode=True) == other.get_payload(decode=True)
     assert raw.isascii()
     assert max(map(len, raw.splitlines())) <= 78
 

@@ -80,3 +80,13 @@ def test_an_output_beyond_the_limit_goes_the_long_way() -> None:
     skeleton = Skeleton.find(template)
     assert skeleton is not None
     assert skeleton.fill({"link": "y"}) is None
+
+
+def test_the_same_texts_have_one_id_however_their_holes_are_called() -> None:
+    ids = []
+    for source in ("ab{{ one }}c", "ab{{ two | default: 'x' }}c", "a{{ one }}bc", "abc"):
+        skeleton = Skeleton.find(parse_plain(source))
+        assert skeleton is not None
+        ids.append(skeleton.id)
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
