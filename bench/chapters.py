@@ -35,9 +35,11 @@ CHAPTERS: Mapping[str, Chapter] = {
     ),
     "delivery": Chapter(
         "Delivering",
-        "A backlog of messages through the gate, composed, leased, sent and completed. The peers post a small"
-        " JSON object for each job to the same kind of server, with 50 connections, and neither compose a letter"
-        " nor ask a gate.",
+        "A backlog of messages through the gate, composed, leased, sent and completed. The database's side is the claim"
+        " behind a lease, the gate, and the fenced completion with attempt and event, and nothing between the two: no"
+        " mail is composed or kept. `delivery.composed` is the whole with a provider that takes everything at once."
+        " The peers post a small JSON object for each job to the same kind of server, with 50 connections, and neither"
+        " compose a letter nor ask a gate.",
         {"delivery.over_smtp": "mails, SMTP sink alone", "delivery.over_http": "requests, aiohttp alone"},
     ),
     "path": Chapter(
