@@ -199,10 +199,8 @@ class Claimer:
     async def _take(self, tx: Tx, reader: GateReader, sending: Sequence[tuple[Message, Verdict]]) -> list[Outgoing]:
         if not sending:
             return []
-        tokens = await repository_outbox.take(
-            tx, [(message.id, _late(verdict), _late_detail(verdict)) for message, verdict in sending], LEASE
-        )
         messages = [message for message, _ in sending]
+        tokens = await repository_outbox.take(tx, [message.id for message in messages], LEASE)
         gathered = await letters.gather(
             tx, self._letterhead, reader, messages, self._load_lead_facts, shelf=self._shelf
         )

@@ -47,7 +47,8 @@ class ReaperLoop:
 async def _take_back(tx: Tx, expired: list[Due]) -> None:
     locked = await repository.lock_messages(tx, [row.message_id for row in expired])
     messages = {message.id: message for message in locked}
-    lost = [row for row in expired if messages[row.message_id].state == "sending"]
+    # Of one in doubt the try has been written down.
+    lost = [row for row in expired if messages[row.message_id].state != "in_doubt"]
     await repository.insert_attempts(tx, [_lost_attempt(row) for row in lost])
     spent = [row for row in expired if row.attempts >= MOST_ATTEMPTS]
     again = [row for row in expired if row.attempts < MOST_ATTEMPTS]

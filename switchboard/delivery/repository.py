@@ -10,13 +10,19 @@ from switchboard.delivery.models import Attempt, Draft, Message, Trouble, Troubl
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import HIGHEST_ID
 
-# As the rows have it: a letter kept by its pieces has no markup here.
+# As the rows have it: a letter kept by its pieces has no markup here, and one that is just going out is still queued.
 _ROW = """id, direction, channel, purpose, state, reason, detail, contact_id, lead_id, user_id, conversation_id,
     run_id, run_revision, campaign_id, template_id, template_version, address, subject, body_text, body_html, header_id,
     in_reply_to, reference_ids, is_urgent, not_after, when_late, stop_reason, sent_anyway_by, created_by, created_at,
     sent_at"""
 
-_MESSAGE = _ROW.replace("body_html", f"{repository_frames.HTML} AS body_html")
+# A message is going out while its row of the outbox is taken, found by primary key; why it waited counts no more then.
+_IS_TAKEN = "state = 'queued' AND (SELECT lease_until FROM app.outbox WHERE message_id = message.id) IS NOT NULL"
+_MESSAGE = (
+    _ROW.replace("body_html", f"{repository_frames.HTML} AS body_html")
+    .replace("state,", f"CASE WHEN {_IS_TAKEN} THEN 'sending' ELSE state END AS state,")
+    .replace("reason, detail", f"CASE WHEN {_IS_TAKEN} THEN NULL ELSE reason END AS reason, detail", 1)
+)
 
 _OF_SENT = ("id", "state", "reason", "detail", "subject", "body_text", "body_html", "frame_id", "frame_pieces")
 
@@ -316,7 +322,8 @@ async def find_last_token(tx: Tx, message_id: UUID) -> int:
 
 async def find_cap_times(tx: Tx, contact_ids: Collection[UUID], window: timedelta) -> list[tuple[UUID, datetime, str]]:
     """When each contact was sent marketing within `window`, over which channel; what is going out was sent now."""
-    # By the partial indexes message_sent_to and message_under_way.
+    # By the partial indexes message_sent_to, message_to_go with the outbox by primary key, and message_under_way, which
+    # is about messages of a version that said it in their rows.
     return [
         (contact_id, at, channel)
         for contact_id, at, channel in await tx.fetch_tuples(
@@ -324,6 +331,11 @@ async def find_cap_times(tx: Tx, contact_ids: Collection[UUID], window: timedelt
             SELECT contact_id, sent_at, channel FROM app.message
             WHERE workspace_id = %(workspace)s AND contact_id = ANY(%(contacts)s) AND direction = 'out'
               AND sent_at IS NOT NULL AND purpose = 'marketing' AND sent_at > app.now() - %(window)s
+            UNION ALL
+            SELECT contact_id, app.now(), channel FROM app.message
+            WHERE workspace_id = %(workspace)s AND contact_id = ANY(%(contacts)s) AND direction = 'out'
+              AND state = 'queued' AND purpose = 'marketing'
+              AND (SELECT lease_until FROM app.outbox WHERE message_id = message.id) IS NOT NULL
             UNION ALL
             SELECT contact_id, app.now(), channel FROM app.message
             WHERE workspace_id = %(workspace)s AND contact_id = ANY(%(contacts)s) AND direction = 'out'

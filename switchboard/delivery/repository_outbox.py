@@ -131,31 +131,18 @@ async def claim(
     )
 
 
-async def take(tx: Tx, messages: Sequence[tuple[UUID, str | None, str | None]], length: timedelta) -> dict[UUID, int]:
-    """Take claimed rows for `length` and mark their messages as going out, each with its reason and detail.
+async def take(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> dict[UUID, int]:
+    """Take claimed rows for `length`: their messages are going out, which their own rows need not say.
 
     The token of each is what its outcome must be written with. The caller holds the rows and the messages.
     """
-    # Both by primary key.
+    # By primary key.
     leased = await tx.fetch_tuples(
         """
-        WITH leased AS (
-            UPDATE app.outbox SET token = token + 1, attempts = attempts + 1, lease_until = app.now() + %(length)s
-            WHERE message_id = ANY(%(ids)s) RETURNING message_id, token
-        ), marked AS (
-            UPDATE app.message m SET state = 'sending', reason = new.reason, detail = new.detail
-            FROM unnest(%(ids)s::uuid[], %(reasons)s::text[], %(details)s::text[]) AS new (id, reason, detail)
-            WHERE m.id = new.id AND m.workspace_id = %(workspace)s
-        )
-        SELECT message_id, token FROM leased
+        UPDATE app.outbox SET token = token + 1, attempts = attempts + 1, lease_until = app.now() + %s
+        WHERE message_id = ANY(%s) RETURNING message_id, token
         """,
-        {
-            "workspace": tx.workspace_id,
-            "length": length,
-            "ids": [message_id for message_id, _, _ in messages],
-            "reasons": [reason for _, reason, _ in messages],
-            "details": [detail for _, _, detail in messages],
-        },
+        (length, list(message_ids)),
     )
     return dict(leased)
 
@@ -214,7 +201,9 @@ async def find_behind(tx: Tx, messages: Sequence[Message]) -> dict[UUID, datetim
         JOIN app.outbox o ON o.message_id = earlier.id
         WHERE earlier.workspace_id = %(workspace)s AND (
             earlier.state IN ('sending', 'in_doubt')
-            OR earlier.state = 'queued' AND (o.due_at <= app.now() OR earlier.reason IN ('retrying', 'in_order'))
+            OR earlier.state = 'queued' AND (
+                o.due_at <= app.now() OR o.lease_until IS NOT NULL OR earlier.reason IN ('retrying', 'in_order')
+            )
         )
         GROUP BY mine.id
         """,
@@ -269,11 +258,12 @@ async def delete_queued_of_runs(tx: Tx, run_ids: Sequence[UUID]) -> list[UUID]:
 
 async def mark_stopped(tx: Tx, run_ids: Sequence[UUID], reason: str) -> None:
     """Note on the messages of these runs that are going out that they were called back."""
-    # The runs' messages by the unique index message_of_step.
+    # The runs' messages by the unique index message_of_step, and whether they are taken by primary key.
     await tx.execute(
         """
-        UPDATE app.message SET stop_reason = %s
-        WHERE workspace_id = %s AND run_id = ANY(%s) AND run_id IS NOT NULL AND state = 'sending'
+        UPDATE app.message m SET stop_reason = %s FROM app.outbox o
+        WHERE m.workspace_id = %s AND m.run_id = ANY(%s) AND m.run_id IS NOT NULL AND m.state IN ('queued', 'sending')
+          AND o.message_id = m.id AND o.lease_until IS NOT NULL
         """,
         (reason, tx.workspace_id, list(run_ids)),
     )

@@ -839,6 +839,7 @@ CREATE INDEX message_by_contact ON app.message USING btree (workspace_id, contac
 CREATE UNIQUE INDEX message_header_id ON app.message USING btree (workspace_id, header_id);
 CREATE UNIQUE INDEX message_of_step ON app.message USING btree (run_id, run_revision) WHERE (run_id IS NOT NULL);
 CREATE INDEX message_sent_to ON app.message USING btree (workspace_id, contact_id, sent_at) WHERE ((direction = 'out'::text) AND (sent_at IS NOT NULL) AND (purpose = 'marketing'::text));
+CREATE INDEX message_to_go ON app.message USING btree (workspace_id, contact_id) WHERE ((direction = 'out'::text) AND (state = 'queued'::text) AND (purpose = 'marketing'::text));
 CREATE INDEX message_troubled ON app.message USING btree (workspace_id, state, id DESC) WHERE (state = ANY (ARRAY['held'::text, 'dropped'::text, 'failed'::text, 'in_doubt'::text, 'bounced'::text]));
 CREATE INDEX message_under_way ON app.message USING btree (workspace_id, contact_id) WHERE ((direction = 'out'::text) AND (state = 'sending'::text) AND (purpose = 'marketing'::text));
 ALTER TABLE app.message ENABLE ROW LEVEL SECURITY;

@@ -13,8 +13,10 @@ from switchboard.accounts.errors import RoleForbidsError
 from switchboard.accounts.models import Caller, system_caller
 from switchboard.accounts.service import get_workspace, update_workspace
 from switchboard.delivery import service
+from switchboard.delivery.claiming import Claimer
 from switchboard.delivery.errors import MessageUnderWayError
-from switchboard.delivery.models import InboundMessage
+from switchboard.delivery.models import InboundMessage, no_lead_facts
+from switchboard.delivery.pacing import Room
 from switchboard.kernel.db import Database, recorded_queries
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.events import SYSTEM
@@ -22,7 +24,7 @@ from switchboard.people import service as people
 from switchboard.people.models import Sighting
 from tests.conftest import Urls, move_clock
 from tests.delivery.letters import letter, make_contact
-from tests.delivery.sending import Outbox, event_kinds, load, outbox_rows, queue, states
+from tests.delivery.sending import LETTERHEAD, Outbox, event_kinds, load, outbox_rows, queue, states
 from tests.timeouts import timing_out
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -162,6 +164,19 @@ async def test_the_cap_counts_over_all_flows_also_within_one_batch(
     await move_to(database, urls, 13, days=7)
     await outbox.run()
     assert sorted(outbox.subjects) == ["0", "1", "2", "3", "4", "Bob's"]
+
+
+async def test_what_is_going_out_counts_against_the_cap(database: Database, workspace_id: UUID, ann: UUID) -> None:
+    under_way = await queue(database, workspace_id, *[letter(ann, str(number)) for number in range(3)])
+    taken = (await Claimer(database, LETTERHEAD, no_lead_facts).claim(["email"], Room(10, 10))).outgoing
+    assert sorted(one.message.id for one in taken) == sorted(under_way)
+    ids = await queue(database, workspace_id, letter(ann))
+    outbox = Outbox(database)
+    await outbox.run()
+    assert outbox.subjects == []
+    assert await states(database, workspace_id, under_way + ids) == [("sending", None)] * 3 + [
+        ("queued", "frequency_cap")
+    ]
 
 
 async def test_the_cap_holds_while_two_processes_send(database: Database, workspace_id: UUID, ann: UUID) -> None:
@@ -352,7 +367,7 @@ async def test_one_message_that_always_takes_too_long_costs_itself_an_attempt_an
     slow, sound = await queue(
         database, workspace_id, letter(ann, "Too long", purpose="transactional"), letter(ann, "Other")
     )
-    with timing_out(urls, "app.message", "NEW.subject = 'Too long'"):
+    with timing_out(urls, "app.outbox", f"NEW.message_id = '{slow}' AND NEW.lease_until IS NOT NULL"):
         await Outbox(database).loop.tick()
     assert await states(database, workspace_id, [slow, sound]) == [("queued", None), ("sent", None)]
     async with database.queue_loop() as tx:
@@ -370,7 +385,7 @@ async def test_a_full_disk_counts_against_no_message(
             " $$BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END$$"
         )
         administrator.execute(
-            "CREATE TRIGGER no_room BEFORE UPDATE ON app.message FOR EACH ROW EXECUTE FUNCTION app.has_no_room()"
+            "CREATE TRIGGER no_room BEFORE UPDATE ON app.outbox FOR EACH ROW EXECUTE FUNCTION app.has_no_room()"
         )
         try:
             with pytest.raises(psycopg.errors.DiskFull):

@@ -48,8 +48,10 @@ JOIN app.contact c ON c.id = r.contact_id JOIN app.flow f ON f.id = r.flow_id OR
 # Person, flow, letter, state, reason, whether it is in the outbox, and until when the gate has put it off, in the
 # order of their ids, which is the one in which they were written.
 LETTERS_WRITTEN = """
-SELECT c.name, f.name, t.name, m.state, m.reason, o.message_id IS NOT NULL,
-    CASE WHEN m.reason IN ('quiet_hours', 'frequency_cap') THEN o.due_at END
+SELECT c.name, f.name, t.name,
+    CASE WHEN m.state = 'queued' AND o.lease_until IS NOT NULL THEN 'sending' ELSE m.state END,
+    CASE WHEN m.state <> 'queued' OR o.lease_until IS NULL THEN m.reason END, o.message_id IS NOT NULL,
+    CASE WHEN o.lease_until IS NULL AND m.reason IN ('quiet_hours', 'frequency_cap') THEN o.due_at END
 FROM app.message m JOIN app.contact c ON c.id = m.contact_id JOIN app.template t ON t.id = m.template_id
 JOIN (SELECT id, flow_id FROM app.run UNION ALL SELECT id, flow_id FROM app.run_ended) r ON r.id = m.run_id
 JOIN app.flow f ON f.id = r.flow_id LEFT JOIN app.outbox o ON o.message_id = m.id ORDER BY m.id

@@ -166,6 +166,13 @@ DELIVERY = (
         (f"{CLAIMING}::test_the_cap_holds_while_two_processes_send",),
     ),
     Mutation(
+        "what is just going out does not count against the frequency cap",
+        "switchboard/delivery/repository.py",
+        "AND state = 'queued' AND purpose = 'marketing'",
+        "AND false",
+        (f"{CLAIMING}::test_what_is_going_out_counts_against_the_cap",),
+    ),
+    Mutation(
         "advertising is sent again though it may have arrived",
         "switchboard/delivery/completing.py",
         'frozenset({"page", "reply", "transactional"})',
