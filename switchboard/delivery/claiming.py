@@ -176,18 +176,19 @@ class Claimer:
             return []
         reader = await GateReader.read(tx, going)
         verdicts = await self._ask_gate(tx, reader, going)
-        await _withhold(tx, {row.message_id: row for row in due}, verdicts)
+        rows = {row.message_id: row for row in due}
+        await _withhold(tx, rows, verdicts)
         sending = [(message, verdict) for message, verdict in verdicts if verdict.action == "send"]
-        return await self._take(tx, reader, sending)
+        return await self._take(tx, reader, rows, sending)
 
     async def _ask_gate(self, tx: Tx, reader: GateReader, messages: Sequence[Message]) -> list[tuple[Message, Verdict]]:
         """The verdict on each message; one whose contact another process is deciding on stays due for the next look."""
         capped = sorted({message.contact_id for message in messages if message.contact_id and _is_capped(message)})
-        free = await repository_outbox.try_contact_locks(tx, capped) if capped else set()
-        await reader.read_cap_times(tx, free)
+        in_use = await repository_outbox.find_contacts_in_use(tx, capped) if capped else set()
+        await reader.read_cap_times(tx, in_use.symmetric_difference(capped) if in_use else capped)
         verdicts = []
         async for message in in_turns(messages):
-            if _is_capped(message) and message.contact_id is not None and message.contact_id not in free:
+            if in_use and _is_capped(message) and message.contact_id in in_use:
                 self._look_at_everything()
                 continue
             verdict = decide(reader.facts_of(message))
@@ -196,17 +197,17 @@ class Claimer:
             verdicts.append((message, verdict))
         return verdicts
 
-    async def _take(self, tx: Tx, reader: GateReader, sending: Sequence[tuple[Message, Verdict]]) -> list[Outgoing]:
+    async def _take(
+        self, tx: Tx, reader: GateReader, due: Mapping[UUID, Due], sending: Sequence[tuple[Message, Verdict]]
+    ) -> list[Outgoing]:
         if not sending:
             return []
         messages = [message for message, _ in sending]
-        tokens = await repository_outbox.take(tx, [message.id for message in messages], LEASE)
-        gathered = await letters.gather(
-            tx, self._letterhead, reader, messages, self._load_lead_facts, shelf=self._shelf
-        )
+        await repository_outbox.take(tx, [message.id for message in messages], LEASE)
+        desk = await letters.prepare(tx, self._letterhead, reader, messages, self._load_lead_facts, shelf=self._shelf)
         return [
-            Outgoing(tokens[content.message.id], content, _late(verdict), _late_detail(verdict))
-            for content, (_, verdict) in zip(gathered, sending, strict=True)
+            Outgoing(due[message.id].token + 1, tx.workspace_id, message, desk, _late(verdict), _late_detail(verdict))
+            for message, verdict in sending
         ]
 
 

@@ -4,10 +4,11 @@ Only rows that are still taken with the very token of the try are touched: whoev
 been taken by somebody else since, changes nothing.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,9 +19,8 @@ from switchboard.delivery.bounces import is_address_gone
 from switchboard.delivery.channels.base import SendError
 from switchboard.delivery.claiming import LEASE, MOST_ATTEMPTS
 from switchboard.delivery.letters import Outgoing, Written
-from switchboard.delivery.models import Message
+from switchboard.delivery.models import Message, NewAttempt
 from switchboard.delivery.queueing import message_event
-from switchboard.delivery.repository_outbox import Due
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Event
@@ -60,11 +60,17 @@ class Outcome:
         return "sent" if self.error is None else self.error.kind
 
 
+class _Counted(NamedTuple):
+    """An outcome that still counts, and how often its message was tried."""
+
+    outcome: Outcome
+    attempts: int
+
+
 @dataclass(slots=True)
 class _Writing:
     """What is to be written for one workspace's outcomes."""
 
-    due: Mapping[UUID, Due]
     sent: list[dict[str, object]]
     states: list[dict[str, object]]
     done: list[UUID]
@@ -78,35 +84,33 @@ class _Writing:
 async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
     """Write these outcomes; returns how many of them still counted."""
     async with database.queue_loop() as tx:
-        due = await repository_outbox.lock_leased(
+        attempts = await repository_outbox.lock_leased(
             tx, [one.outgoing.message.id for one in outcomes], [one.outgoing.token for one in outcomes]
         )
-        by_workspace: dict[UUID, list[Outcome]] = defaultdict(list)
-        for outcome in outcomes:
-            held = due.get(outcome.outgoing.message.id)
+        by_workspace: dict[UUID, list[_Counted]] = defaultdict(list)
+        for place, outcome in enumerate(outcomes):
             # A process that stood still may bring both its lost try of a message and the next one in one batch.
-            if held is not None and held.token == outcome.outgoing.token:
-                by_workspace[outcome.outgoing.workspace_id].append(outcome)
+            if place in attempts:
+                by_workspace[outcome.outgoing.workspace_id].append(_Counted(outcome, attempts[place]))
             else:
                 log.warning("delivery.late_outcome", message_id=str(outcome.outgoing.message.id), outcome=outcome.word)
         for workspace_id in sorted(by_workspace):
             await tx.enter_workspace(workspace_id)
-            with tx.remembering():
-                await _complete_workspace(tx, due, by_workspace[workspace_id])
-    for outcome in outcomes:
-        SENDS.labels(outcome.outgoing.message.channel, outcome.word).inc()
-    return len(due)
+            await _complete_workspace(tx, by_workspace[workspace_id])
+    for (channel, word), sends in Counter((one.outgoing.message.channel, one.word) for one in outcomes).items():
+        SENDS.labels(channel, word).inc(sends)
+    return len(attempts)
 
 
-async def _complete_workspace(tx: Tx, due: Mapping[UUID, Due], outcomes: Sequence[Outcome]) -> None:
-    await repository.hold_messages(tx, [outcome.outgoing.message.id for outcome in outcomes])
-    tried = [outcome for outcome in outcomes if not outcome.is_given_back]
-    writing = _Writing(due, [], [], [], [], [], [], [], _frames_of(tried))
-    async for outcome in in_turns(tried):
-        _sort(writing, outcome)
-    await repository.insert_attempts(tx, [_attempt_of(outcome) for outcome in tried])
+async def _complete_workspace(tx: Tx, outcomes: Sequence[_Counted]) -> None:
+    await repository.hold_messages(tx, [outcome.outgoing.message.id for outcome, _ in outcomes])
+    tried = [counted for counted in outcomes if not counted.outcome.is_given_back]
+    writing = _Writing([], [], [], [], [], [], [], _frames_of(tried))
+    async for outcome, attempts in in_turns(tried):
+        _sort(writing, outcome, attempts)
+    await repository.insert_attempts(tx, [_attempt_of(outcome) for outcome, _ in tried])
     await _write(tx, writing)
-    await _give_back(tx, [outcome.outgoing for outcome in outcomes if outcome.is_given_back])
+    await _give_back(tx, [outcome.outgoing for outcome, _ in outcomes if outcome.is_given_back])
 
 
 async def _give_back(tx: Tx, untried: Sequence[Outgoing]) -> None:
@@ -118,7 +122,7 @@ async def _give_back(tx: Tx, untried: Sequence[Outgoing]) -> None:
         await repository.set_states(tx, [{"id": message_id, **none} for message_id in ids])
 
 
-def _sort(writing: _Writing, outcome: Outcome) -> None:
+def _sort(writing: _Writing, outcome: Outcome, attempts: int) -> None:
     """Decide what one outcome means for its message."""
     error = outcome.error
     message = outcome.outgoing.message
@@ -133,7 +137,7 @@ def _sort(writing: _Writing, outcome: Outcome) -> None:
         if error.at_fault == "recipient" and is_address_gone(error.message):
             writing.gone.append(message)
     else:
-        _retry(writing, outcome, error)
+        _retry(writing, outcome, error, attempts)
 
 
 def _doubt(writing: _Writing, outcome: Outcome, error: SendError) -> None:
@@ -149,9 +153,8 @@ def _doubt(writing: _Writing, outcome: Outcome, error: SendError) -> None:
     writing.events.append(message_event("message.in_doubt", message, {"reason": error.code}))
 
 
-def _retry(writing: _Writing, outcome: Outcome, error: SendError) -> None:
+def _retry(writing: _Writing, outcome: Outcome, error: SendError, attempts: int) -> None:
     message = outcome.outgoing.message
-    attempts = writing.due[message.id].attempts
     if outcome.is_on_us:
         attempts -= 1
     elif attempts >= MOST_ATTEMPTS:
@@ -186,14 +189,10 @@ async def _write(tx: Tx, writing: _Writing) -> None:
     await events.append(tx, writing.events)
 
 
-def _attempt_of(outcome: Outcome) -> dict[str, object]:
-    return {
-        "message_id": outcome.outgoing.message.id,
-        "token": outcome.outgoing.token,
-        "seconds": outcome.seconds,
-        "outcome": outcome.word,
-        "response": outcome.response[:LONGEST_RESPONSE],
-    }
+def _attempt_of(outcome: Outcome) -> NewAttempt:
+    outgoing = outcome.outgoing
+    response = outcome.response[:LONGEST_RESPONSE]
+    return NewAttempt(outgoing.message.id, outgoing.token, outcome.seconds, outcome.word, response)
 
 
 def _sent_row(outcome: Outcome, state: str) -> dict[str, object]:
@@ -213,9 +212,9 @@ def _sent_row(outcome: Outcome, state: str) -> dict[str, object]:
     }
 
 
-def _frames_of(outcomes: Sequence[Outcome]) -> dict[UUID, Sequence[str]]:
+def _frames_of(outcomes: Sequence[_Counted]) -> dict[UUID, Sequence[str]]:
     """What the letters of these outcomes share, by its id."""
-    cuts = [outcome.written.cut for outcome in outcomes if outcome.written is not None]
+    cuts = [outcome.written.cut for outcome, _ in outcomes if outcome.written is not None]
     return {cut.skeleton.id: cut.skeleton.texts for cut in cuts if cut is not None}
 
 

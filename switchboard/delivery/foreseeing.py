@@ -38,10 +38,10 @@ async def foresee(tx: Tx, drafts: Sequence[tuple[Draft, datetime]]) -> list[Fore
     messages = await make_messages(tx, [draft for draft, _ in drafts])
     reader = await GateReader.read(tx, messages)
     await reader.read_cap_times(tx, {message.contact_id for message in messages if message.contact_id is not None})
-    contents = await letters.gather(tx, _LETTERHEAD, reader, messages, no_lead_facts)
+    desk = await letters.prepare(tx, _LETTERHEAD, reader, messages, no_lead_facts)
     return [
-        _foresee(content, decide(replace(reader.facts_of(content.message), now=at)))
-        for content, (_, at) in zip(contents, drafts, strict=True)
+        _foresee(desk.content_of(message), decide(replace(reader.facts_of(message), now=at)))
+        for message, (_, at) in zip(messages, drafts, strict=True)
     ]
 
 

@@ -28,6 +28,7 @@ class GateReader:
     consents: Mapping[tuple[UUID, str], bool | None]
     suppressions: dict[UUID, list[Suppression]]
     by_address: dict[str, Suppression]
+    quiet: Sequence[QuietHours]
     written_at: Mapping[UUID, datetime] = field(default_factory=dict)
     sent: dict[UUID, list[Sent]] = field(default_factory=lambda: defaultdict(list))
     _caps: dict[str, Sequence[FrequencyCap]] = field(default_factory=dict)
@@ -41,13 +42,15 @@ class GateReader:
             asked = {message.contact_id for message in messages if message.contact_id and _asks_for_consent(message)}
             found = await people.find_consents(tx, asked, channel)
             consents |= {(contact_id, channel): answer for contact_id, answer in found.items()}
+        workspace = await tx.remember("workspace", get_workspace)
         reader = cls(
             now=await tx.now(),
-            workspace=await tx.remember("workspace", get_workspace),
+            workspace=workspace,
             contacts=await people.load_contacts(tx, contact_ids),
             consents=consents,
             suppressions=defaultdict(list),
             by_address={},
+            quiet=_quiet_hours_of(workspace),
         )
         await reader._read_suppressions(tx, messages)
         await reader._read_last_written(tx, messages)
@@ -111,7 +114,7 @@ class GateReader:
             is_consent_required=self.workspace.is_consent_required,
             not_after=message.not_after,
             when_late=message.when_late,
-            quiet=self._quiet if contact else (),
+            quiet=self.quiet if contact else (),
             contact_zone=contact.time_zone if contact else None,
             phone_e164=(contact.phone or None) if contact else None,
             country=contact.country if contact else None,
@@ -123,13 +126,6 @@ class GateReader:
         if message.contact_id is None or not _asks_for_consent(message):
             return None
         return self.consents.get((message.contact_id, message.channel))
-
-    @property
-    def _quiet(self) -> Sequence[QuietHours]:
-        # Equal times mean that the workspace keeps none; to the clock they would be a whole day.
-        if self.workspace.quiet_start == self.workspace.quiet_end:
-            return ()
-        return (QuietHours(self.workspace.quiet_start, self.workspace.quiet_end),)
 
     @property
     def workspace_caps(self) -> Sequence[FrequencyCap]:
@@ -151,6 +147,13 @@ class GateReader:
         found = self.suppressions.get(message.contact_id, ()) if message.contact_id else ()
         own = self.by_address.get(message.address)
         return found if own is None or own in found else (own, *found)
+
+
+def _quiet_hours_of(workspace: Workspace) -> Sequence[QuietHours]:
+    # Equal times mean that the workspace keeps none; to the clock they would be a whole day.
+    if workspace.quiet_start == workspace.quiet_end:
+        return ()
+    return (QuietHours(workspace.quiet_start, workspace.quiet_end),)
 
 
 def _asks_for_consent(message: Message) -> bool:

@@ -19,7 +19,6 @@ from switchboard.delivery.unsubscribing import make_token
 from switchboard.kernel.db import Tx
 from switchboard.kernel.secrets import load_app_secret
 from switchboard.kernel.settings import Settings
-from switchboard.kernel.turns import in_turns
 from switchboard.people import service as people
 from switchboard.people.models import Contact
 from switchboard.routing import service as routing
@@ -77,22 +76,19 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message that is taken, with the token its outcome is written with, and why it goes although it is late."""
+    """One message as it was taken, with the token its outcome is written with, and why it goes although it is late."""
 
     token: int
-    content: Content
+    workspace_id: UUID
+    message: Message
+    desk: "Desk"
     late_reason: str | None = None
     late_detail: str | None = None
 
     @property
-    def workspace_id(self) -> UUID:
-        """Whose message it is."""
-        return self.content.workspace_id
-
-    @property
-    def message(self) -> Message:
-        """The message as it was taken."""
-        return self.content.message
+    def content(self) -> Content:
+        """What its mail is written from: put together only now, since the claim holds locks."""
+        return self.desk.content_of(self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +121,7 @@ class TemplateShelf:
         return self._templates
 
 
-async def gather(
+async def prepare(
     tx: Tx,
     letterhead: Letterhead,
     reader: GateReader,
@@ -133,8 +129,8 @@ async def gather(
     load_lead_facts: LoadLeadFacts,
     *,
     shelf: TemplateShelf | None = None,
-) -> list[Content]:
-    """What each of these messages is written from, in their order."""
+) -> "Desk":
+    """Read what these messages are written from."""
     templates = await (shelf or TemplateShelf()).load(tx, messages)
     lead_ids = _leads_of(messages, templates, _OF_LEADS)
     facts = await load_lead_facts(tx, lead_ids) if lead_ids else {}
@@ -142,8 +138,7 @@ async def gather(
     needs_members = owners or any(message.created_by or message.user_id for message in messages)
     known = await tx.remember("members", list_members) if needs_members else []
     members = {member.user_id: member for member in known}
-    desk = _Desk(letterhead, reader, templates, facts, owners, members)
-    return [desk.content_of(message) async for message in in_turns(messages)]
+    return Desk(letterhead, reader, templates, facts, owners, members)
 
 
 def make_key(workspace_id: UUID, message_id: UUID) -> str:
@@ -191,8 +186,8 @@ def write(content: Content) -> Written:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """What a batch of letters is written from."""
+class Desk:
+    """What a batch of letters is written from: read in the claiming transaction, needed until the last is written."""
 
     letterhead: Letterhead
     reader: GateReader
@@ -202,6 +197,7 @@ class _Desk:
     members: Mapping[UUID, Member]
 
     def content_of(self, message: Message) -> Content:
+        """What one of these messages is written from."""
         workspace = self.reader.workspace
         contact = self.reader.contacts.get(message.contact_id) if message.contact_id else None
         url = None

@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from switchboard.delivery.gate import Purpose
 from switchboard.kernel.db import Tx
@@ -90,8 +92,7 @@ class InboundMessage:
     reference_ids: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One thing to or from one person over one channel.
 
     `address` is the other side's. `reason` is a word of ours for why it stands where it does and `detail` the sentence
@@ -139,6 +140,16 @@ class Attempt:
     token: int
     started_at: datetime
     ended_at: datetime
+    outcome: str
+    response: str
+
+
+class NewAttempt(NamedTuple):
+    """One try that has just ended, after so many `seconds`; `outcome` as above."""
+
+    message_id: UUID
+    token: int
+    seconds: float
     outcome: str
     response: str
 

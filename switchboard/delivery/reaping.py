@@ -1,13 +1,13 @@
 """Taking back what a lost process had taken."""
 
 from collections import defaultdict
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
 
 from switchboard.delivery import repository, repository_outbox
-from switchboard.delivery.claiming import MOST_ATTEMPTS
+from switchboard.delivery.claiming import LEASE, MOST_ATTEMPTS
+from switchboard.delivery.models import NewAttempt
 from switchboard.delivery.queueing import message_event
 from switchboard.delivery.repository_outbox import Due
 from switchboard.kernel import events
@@ -67,14 +67,10 @@ async def _take_back(tx: Tx, expired: list[Due]) -> None:
     log.warning("delivery.leases_expired", messages=len(expired))
 
 
-def _lost_attempt(row: Due) -> dict[str, object]:
-    return {
-        "message_id": row.message_id,
-        "token": row.token,
-        "seconds": timedelta(seconds=60).total_seconds(),
-        "outcome": "lease_expired",
-        "response": "The process that sent it did not come back.",
-    }
+def _lost_attempt(row: Due) -> NewAttempt:
+    return NewAttempt(
+        row.message_id, row.token, LEASE.total_seconds(), "lease_expired", "The process that sent it did not come back."
+    )
 
 
 def _state(message_id: UUID, state: str, reason: str, detail: str) -> dict[str, object]:

@@ -1,12 +1,13 @@
 """The statements about messages and their attempts."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
+
 from switchboard.delivery import repository_frames
-from switchboard.delivery.models import Attempt, Draft, Message, Trouble, TroubleCount
+from switchboard.delivery.models import Attempt, Draft, Message, NewAttempt, Trouble, TroubleCount
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import HIGHEST_ID
 
@@ -114,7 +115,9 @@ async def hold_messages(tx: Tx, message_ids: Collection[UUID]) -> None:
     # By primary key.
     await tx.execute(
         """
-        SELECT FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+        SELECT count(*) FROM (
+            SELECT FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+        ) AS held
         """,
         (tx.workspace_id, sorted(message_ids)),
     )
@@ -282,18 +285,25 @@ async def count_troubles(tx: Tx, oldest_id: UUID) -> list[TroubleCount]:
     )
 
 
-async def insert_attempts(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
-    """Add tries, each with `message_id`, `token`, `seconds` it took, `outcome` and `response`."""
+async def insert_attempts(tx: Tx, rows: Sequence[NewAttempt]) -> None:
+    """Add tries that end now."""
     # Adds a batch; the present partition's primary key is touched.
     await tx.execute(
         """
         INSERT INTO app.attempt (message_id, token, workspace_id, started_at, ended_at, outcome, response)
         SELECT message_id, token, %s, app.now() - seconds * interval '1 second', app.now(), outcome, response
-        FROM jsonb_to_recordset(%s::jsonb)
-             AS new (message_id uuid, token bigint, seconds double precision, outcome text, response text)
+        FROM unnest(%s::uuid[], %s::bigint[], %s::double precision[], %s::text[], %s::text[])
+             AS new (message_id, token, seconds, outcome, response)
         ON CONFLICT DO NOTHING
         """,
-        (tx.workspace_id, _as_json(rows)),
+        (
+            tx.workspace_id,
+            [row.message_id for row in rows],
+            [row.token for row in rows],
+            [row.seconds for row in rows],
+            [row.outcome for row in rows],
+            [row.response for row in rows],
+        ),
     )
 
 
@@ -347,4 +357,4 @@ async def find_cap_times(tx: Tx, contact_ids: Collection[UUID], window: timedelt
 
 
 def _as_json(rows: Sequence[Mapping[str, object]]) -> str:
-    return json.dumps([dict(row) for row in rows], default=str)
+    return msgspec.json.encode(rows).decode()

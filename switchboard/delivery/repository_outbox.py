@@ -1,11 +1,11 @@
 """The statements about what is due to go out, and about channels that take a break."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
+
+import msgspec
 
 from switchboard.delivery.models import LANE_REPLY, LANES, ChannelBreak, Message
 from switchboard.kernel.db import Tx
@@ -16,8 +16,7 @@ PAUSE_BEHIND = timedelta(seconds=1)
 LONGEST_WAIT_BEHIND = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(msgspec.Struct, frozen=True):
     """One row of the outbox. `attempts` are those begun so far, `token` the one of the last.
 
     One that `is_held` belongs to a campaign that must not go on, and was parked as it was claimed.
@@ -131,36 +130,38 @@ async def claim(
     )
 
 
-async def take(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> dict[UUID, int]:
+async def take(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> None:
     """Take claimed rows for `length`: their messages are going out, which their own rows need not say.
 
-    The token of each is what its outcome must be written with. The caller holds the rows and the messages.
+    The outcome of each must be written with a token that is by one higher than the row's. The caller holds the rows and
+    the messages.
     """
     # By primary key.
-    leased = await tx.fetch_tuples(
+    await tx.execute(
         """
         UPDATE app.outbox SET token = token + 1, attempts = attempts + 1, lease_until = app.now() + %s
-        WHERE message_id = ANY(%s) RETURNING message_id, token
+        WHERE message_id = ANY(%s)
         """,
         (length, list(message_ids)),
     )
-    return dict(leased)
 
 
-async def lock_leased(tx: Tx, message_ids: Sequence[UUID], tokens: Sequence[int]) -> dict[UUID, Due]:
-    """The rows still taken with these very tokens, held; a row that has been taken anew is missing."""
+async def lock_leased(tx: Tx, message_ids: Sequence[UUID], tokens: Sequence[int]) -> dict[int, int]:
+    """Hold those rows that are still taken with these very tokens; a row that has been taken anew is missing.
+
+    Returns which of the pairs they are, counted from 0, and how often each was tried.
+    """
     # By primary key, in its order; the token is the fence.
-    rows = await tx.fetch_all(
-        Due,
+    rows = await tx.fetch_tuples(
         """
-        SELECT o.message_id, o.workspace_id, o.channel, o.lane, o.attempts, o.token FROM app.outbox o
-        JOIN unnest(%s::uuid[], %s::bigint[]) AS mine (message_id, token)
+        SELECT mine.place::integer - 1, o.attempts FROM app.outbox o
+        JOIN unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS mine (message_id, token, place)
           ON mine.message_id = o.message_id AND mine.token = o.token
         ORDER BY o.message_id FOR UPDATE OF o
         """,
         (list(message_ids), list(tokens)),
     )
-    return {row.message_id: row for row in rows}
+    return dict(rows)
 
 
 async def delete_outbox(tx: Tx, message_ids: Collection[UUID]) -> None:
@@ -181,7 +182,7 @@ async def put_off(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
              AS new (message_id uuid, attempts integer, until timestamptz, seconds double precision)
         WHERE o.message_id = new.message_id
         """,
-        (json.dumps([dict(row) for row in rows], default=str),),
+        (msgspec.json.encode(rows).decode(),),
     )
 
 
@@ -269,8 +270,8 @@ async def mark_stopped(tx: Tx, run_ids: Sequence[UUID], reason: str) -> None:
     )
 
 
-async def try_contact_locks(tx: Tx, contact_ids: Sequence[UUID]) -> set[UUID]:
-    """Of these contacts, those whom no other process is just deciding a frequency cap for.
+async def find_contacts_in_use(tx: Tx, contact_ids: Sequence[UUID]) -> set[UUID]:
+    """Of these contacts, those for whom another process is just deciding a frequency cap; the others are now ours.
 
     Never waits, so that it cannot deadlock; the locks end with the transaction.
     """
@@ -278,7 +279,7 @@ async def try_contact_locks(tx: Tx, contact_ids: Sequence[UUID]) -> set[UUID]:
     found = await tx.fetch_tuples(
         """
         SELECT id FROM unnest(%s::uuid[]) AS id
-        WHERE pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || id::text, 0))
+        WHERE NOT pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || id::text, 0))
         """,
         (sorted(contact_ids),),
     )

@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from switchboard.accounts.service import get_workspace
@@ -86,4 +87,10 @@ async def _get_message(tx: Tx, link: UnsubscribeLink) -> Message:
 
 
 def _sign(secret: bytes, named: bytes) -> bytes:
-    return hmac.digest(derive_key(secret, "unsubscribe"), named, hashlib.sha256)[:_SIGNATURE_BYTES]
+    return hmac.digest(_key_of(secret), named, hashlib.sha256)[:_SIGNATURE_BYTES]
+
+
+@lru_cache(maxsize=8)
+def _key_of(secret: bytes) -> bytes:
+    # Each letter of a mailing has a link.
+    return derive_key(secret, "unsubscribe")
