@@ -158,25 +158,21 @@ class Claimer:
             return []
 
     async def _decide(self, tx: Tx, due: Sequence[Due]) -> list[Outgoing]:
-        locked = await repository.lock_messages(tx, [row.message_id for row in due])
-        messages = {message.id: message for message in locked if message.state == "queued"}
-        await repository_outbox.delete_outbox(tx, [row.message_id for row in due if row.message_id not in messages])
-        stopped = [message for message in messages.values() if message.stop_reason is not None]
+        rows = {row.message_id: row for row in due}
+        locked = await repository.lock_messages(tx, rows.keys())
+        messages = [message for message in locked if message.state == "queued"]
+        if len(messages) < len(rows):
+            await repository_outbox.delete_outbox(tx, rows.keys() - {message.id for message in messages})
+        stopped = [message for message in messages if message.stop_reason is not None]
         await repository_outbox.delete_outbox(tx, [message.id for message in stopped])
         await drop_stopped(tx, [(message, message.stop_reason or "") for message in stopped])
-        # The urgent lanes first: of two campaigns that would go over a contact's cap, the one of higher priority goes.
-        lanes = {row.message_id: row.lane for row in due}
-        going = sorted(
-            await _without_those_behind(
-                tx, due, [message for message in messages.values() if message.stop_reason is None]
-            ),
-            key=lambda message: lanes[message.id],
-        )
+        going = await _without_those_behind(tx, due, [each for each in messages if each.stop_reason is None])
         if not going:
             return []
+        # The urgent lanes first: of two campaigns that would go over a contact's cap, the one of higher priority goes.
+        going = sorted(going, key=lambda message: rows[message.id].lane)
         reader = await GateReader.read(tx, going)
         verdicts = await self._ask_gate(tx, reader, going)
-        rows = {row.message_id: row for row in due}
         await _withhold(tx, rows, verdicts)
         sending = [(message, verdict) for message, verdict in verdicts if verdict.action == "send"]
         return await self._take(tx, reader, rows, sending)
@@ -214,22 +210,20 @@ class Claimer:
 _Decider = Callable[[Tx, Sequence[Due]], Awaitable[list[Outgoing]]]
 
 
-async def _without_those_behind(tx: Tx, due: Sequence[Due], messages: Sequence[Message]) -> list[Message]:
+async def _without_those_behind(tx: Tx, due: Sequence[Due], messages: Sequence[Message]) -> Sequence[Message]:
     """A run's letters go in the order of its steps: one behind another that is still to go waits. A page never does."""
     behind = await repository_outbox.find_behind(
         tx, [message for message in messages if message.run_id is not None and message.purpose != "page"]
     )
-    if behind:
-        waiting = [row for row in due if row.message_id in behind]
-        why = {"state": "queued", "reason": "in_order", "detail": "The letter before it is still to go."}
-        await repository.set_states(tx, [{"id": row.message_id, **why} for row in waiting])
-        await repository_outbox.put_off(
-            tx,
-            [
-                {"message_id": row.message_id, "attempts": row.attempts, "until": behind[row.message_id]}
-                for row in waiting
-            ],
-        )
+    if not behind:
+        return messages
+    waiting = [row for row in due if row.message_id in behind]
+    why = {"state": "queued", "reason": "in_order", "detail": "The letter before it is still to go."}
+    await repository.set_states(tx, [{"id": row.message_id, **why} for row in waiting])
+    await repository_outbox.put_off(
+        tx,
+        [{"message_id": row.message_id, "attempts": row.attempts, "until": behind[row.message_id]} for row in waiting],
+    )
     return [message for message in messages if message.id not in behind]
 
 

@@ -41,7 +41,7 @@ class GateReader:
         for channel in {message.channel for message in messages if _asks_for_consent(message)}:
             asked = {message.contact_id for message in messages if message.contact_id and _asks_for_consent(message)}
             found = await people.find_consents(tx, asked, channel)
-            consents |= {(contact_id, channel): answer for contact_id, answer in found.items()}
+            consents |= {(contact_id, channel): answer for contact_id, answer in found.items() if answer is not None}
         workspace = await tx.remember("workspace", get_workspace)
         reader = cls(
             now=await tx.now(),
@@ -108,7 +108,7 @@ class GateReader:
             is_urgent=message.is_urgent,
             suppressions=self._suppressions_of(message),
             opted_out_at=contact.opted_out_at if contact else None,
-            written_at=self.written_at.get(contact_id) if contact_id else None,
+            written_at=self.written_at.get(contact_id) if contact_id and self.written_at else None,
             is_let_through=message.sent_anyway_by is not None,
             consent=self._consent_to(message),
             is_consent_required=self.workspace.is_consent_required,
@@ -123,7 +123,8 @@ class GateReader:
         )
 
     def _consent_to(self, message: Message) -> bool | None:
-        if message.contact_id is None or not _asks_for_consent(message):
+        # Mostly nobody said anything, was suppressed or wrote; asking an empty mapping costs as much as a full one.
+        if not self.consents or message.contact_id is None or not _asks_for_consent(message):
             return None
         return self.consents.get((message.contact_id, message.channel))
 
@@ -142,7 +143,7 @@ class GateReader:
         return self._caps[channel]
 
     def _suppressions_of(self, message: Message) -> Sequence[Suppression]:
-        if message.user_id is not None:
+        if message.user_id is not None or not (self.suppressions or self.by_address):
             return ()
         found = self.suppressions.get(message.contact_id, ()) if message.contact_id else ()
         own = self.by_address.get(message.address)

@@ -109,7 +109,7 @@ class TemplateShelf:
         self._templates: dict[tuple[UUID, int], Template] = {}
 
     async def load(self, tx: Tx, messages: Sequence[Message]) -> Mapping[tuple[UUID, int], Template]:
-        """The versions that these messages are made from."""
+        """The versions that these messages are made from; raises LookupError where one is not there."""
         wanted = {(one.template_id, one.template_version) for one in messages if one.template_id}
         keys = {(template_id, version) for template_id, version in wanted if template_id and version}
         missing = keys - self._templates.keys()
@@ -118,6 +118,8 @@ class TemplateShelf:
                 self._templates = {}
                 missing = keys
             self._templates |= await repository_templates.load_versions(tx, missing)
+            if not keys <= self._templates.keys():
+                raise LookupError("a message is to be made from a version of a template that is not there")
         return self._templates
 
 

@@ -6,10 +6,12 @@ workspace sees nothing rather than everything.
 """
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -178,7 +180,7 @@ class Tx:
 
     async def fetch_all(self, row: type[Row], sql: str, params: Params = ()) -> list[Row]:
         """All rows, each as an instance of `row`, whose field names are the column names."""
-        cursor = await self._run(sql, params, class_row(row))
+        cursor = await self._run(sql, params, _rows_of(row))
         found: list[Row] = await cursor.fetchmany(ROWS_AT_ONCE)
         # Making many objects takes a while, in which nobody else of the process would get a turn.
         while len(found) < cursor.rowcount:
@@ -188,7 +190,7 @@ class Tx:
 
     async def find_one(self, row: type[Row], sql: str, params: Params = ()) -> Row | None:
         """The first row, or None."""
-        return await (await self._run(sql, params, class_row(row))).fetchone()
+        return await (await self._run(sql, params, _rows_of(row))).fetchone()
 
     async def fetch_tuples(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows as plain tuples, for statements whose shape is not worth a class."""
@@ -372,6 +374,25 @@ class Database:
         except psycopg.Error:
             # The connection is gone, and with it the transaction; the pool replaces it.
             await connection.close()
+
+
+def _rows_of(row: type[Row]) -> Callable[[Any], Callable[[Sequence[Any]], Row]]:
+    """Makes instances of `row`: by place where its fields stand in the order of the columns, which is quicker."""
+
+    def make(cursor: Any) -> Callable[[Sequence[Any]], Row]:  # noqa: ANN401 as the driver has it, of any kind
+        columns = tuple(column.name for column in cursor.description or ())
+        if columns and columns == _places_of(cast(Any, row))[: len(columns)]:
+            return lambda values: row(*values)
+        return class_row(row)(cursor)
+
+    return make
+
+
+@cache
+def _places_of(row: Callable[..., object]) -> tuple[str, ...]:
+    """The names of what a class takes by place, in their order."""
+    taken = inspect.signature(row).parameters.values()
+    return tuple(one.name for one in taken if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 async def connect_to_listen(url: str) -> Connection:
