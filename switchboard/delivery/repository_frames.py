@@ -17,8 +17,9 @@ HTML = """CASE WHEN frame_id IS NULL THEN body_html ELSE (
 
 async def keep_frames(tx: Tx, frames: Mapping[UUID, Sequence[str]]) -> None:
     """Keep what letters share, by the id that is made from it; what is there already stays."""
-    # By primary key, and in its order: whoever keeps the same at once waits here.
+    # In the order of their ids, since whoever keeps the same at once waits here.
     for frame_id in sorted(frames):
+        # By primary key.
         await tx.execute(
             "INSERT INTO app.letter_frame (workspace_id, id, texts) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             (tx.workspace_id, frame_id, list(frames[frame_id])),
