@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from switchboard.intake import repository
+from switchboard.intake import repository, repository_accepting
 from switchboard.intake.errors import IntakeFullError
 from switchboard.intake.models import Accepted, NewSignal
 from switchboard.intake.outage import patiently
@@ -129,7 +129,7 @@ class Batcher:
         if self._reserve is not None and self._reserve.takes_over and await self._keep(batch, self._reserve):
             return
         try:
-            stored = await self._store([signal for request in batch for signal in request.signals])
+            stored = await self._store(batch)
         except psycopg.DataError as error:
             await self._flush_apart(batch, error)
             return
@@ -147,11 +147,9 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 whoever waits is told, whatever it was
             _refuse(batch, error)
             return
-        taken: set[_Key] = set()
         for request in batch:
-            answers = [_answer(signal, stored, taken) for signal in request.signals]
             if not request.answer.done():
-                request.answer.set_result(answers)
+                request.answer.set_result(stored.answers(request.signals))
 
     async def _keep(self, batch: list[_Request], reserve: Reserve) -> bool:
         """Keep the batch outside the database; False when it should be tried there after all."""
@@ -179,49 +177,81 @@ class Batcher:
         for request in batch:
             await self._flush([request])
 
-    async def _store(self, signals: list[NewSignal]) -> dict[_Key, UUID]:
-        """Commit the signals; returns the id that now stands behind each (source, key)."""
+    async def _store(self, batch: list[_Request]) -> "_Stored":
+        """Commit the signals, each key once."""
         first_of_key: dict[_Key, NewSignal] = {}
-        for signal in signals:
-            first_of_key.setdefault(_key(signal), signal)
-        distinct = sorted(first_of_key.values(), key=lambda signal: signal.workspace_id)
-        return await (self._commit(distinct) if self._reserve is None else patiently(self._commit(distinct)))
+        count = 0
+        for request in batch:
+            count += len(request.signals)
+            for signal in request.signals:
+                first_of_key.setdefault(_key(signal), signal)
+        # A request comes from one source, and so from one workspace.
+        workspaces = {request.signals[0].workspace_id for request in batch}
+        committing = self._commit(list(first_of_key.values()), workspaces)
+        known = await (committing if self._reserve is None else patiently(committing))
+        return _Stored(first_of_key, known, is_all_new=not known and count == len(first_of_key))
 
-    async def _commit(self, distinct: list[NewSignal]) -> dict[_Key, UUID]:
-        stored: dict[_Key, UUID] = {}
-        # The first workspace is entered on the way in, which for most batches saves a round trip.
+    async def _commit(self, distinct: list[NewSignal], workspaces: set[UUID]) -> dict[_Key, UUID]:
+        """Store the signals; returns the ids that stand behind the keys of those that are stored already."""
+        if len(workspaces) == 1:
+            accepted = await repository_accepting.store_signals(self._database, distinct, QUEUE)
+            if len(accepted) == len(distinct):
+                return {}
+            async with self._database.transaction(distinct[0].workspace_id) as tx:
+                return await _find_known(tx, [signal for signal in distinct if signal.id not in accepted])
+        known: dict[_Key, UUID] = {}
+        distinct.sort(key=lambda signal: signal.workspace_id)
         async with self._database.transaction(distinct[0].workspace_id) as tx:
             for workspace_id, group in groupby(distinct, key=lambda signal: signal.workspace_id):
                 await tx.enter_workspace(workspace_id)
-                stored |= await _store_group(tx, list(group))
+                known |= await _store_group(tx, list(group))
             await wake(tx, QUEUE)
-        return stored
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of a batch: the first signal of each key in it, and the ids behind keys that were known before."""
+
+    first_of_key: dict[_Key, NewSignal]
+    known: dict[_Key, UUID]
+    is_all_new: bool
+
+    def answers(self, signals: Sequence[NewSignal]) -> list[Accepted]:
+        """One a signal."""
+        if self.is_all_new:
+            return [Accepted(signal.id, False) for signal in signals]
+        return [self._answer(signal) for signal in signals]
+
+    def _answer(self, signal: NewSignal) -> Accepted:
+        key = _key(signal)
+        first = self.first_of_key[key]
+        known = self.known.get(key, first.id)
+        # A key may be known because this very signal holds it: its commit was tried again.
+        return Accepted(known, is_duplicate=first is not signal or known != signal.id)
 
 
 async def _store_group(tx: Tx, signals: list[NewSignal]) -> dict[_Key, UUID]:
     accepted = await repository.insert_signals(tx, signals)
-    stored = {_key(signal): signal.id for signal in signals}
-    repeated = [signal for signal in signals if signal.id not in accepted] if len(accepted) < len(signals) else []
-    if repeated:
-        known = await repository.find_signal_ids(tx, [(signal.source_id, signal.key) for signal in repeated])
-        stored |= {(source_id.int, key.int): known_id for (source_id, key), known_id in known.items()}
-        forgotten = [signal for signal in repeated if (signal.source_id, signal.key) not in known]
-        if forgotten:
-            # Their keys ended and were cleared away between the two statements.
-            stored |= await _store_group(tx, forgotten)
-    return stored
+    return await _find_known(tx, [signal for signal in signals if signal.id not in accepted])
+
+
+async def _find_known(tx: Tx, repeated: list[NewSignal]) -> dict[_Key, UUID]:
+    """The ids that stand behind the keys of signals that were not stored."""
+    if not repeated:
+        return {}
+    found = await repository.find_signal_ids(tx, [(signal.source_id, signal.key) for signal in repeated])
+    known = {(source_id.int, key.int): known_id for (source_id, key), known_id in found.items()}
+    # The keys of others ended and were cleared away between the two statements.
+    forgotten = [signal for signal in repeated if _key(signal) not in known]
+    if forgotten:
+        known |= await _store_group(tx, forgotten)
+        await wake(tx, QUEUE)
+    return known
 
 
 def _key(signal: NewSignal) -> _Key:
     return signal.source_id.int, signal.key.int
-
-
-def _answer(signal: NewSignal, stored: dict[_Key, UUID], taken: set[_Key]) -> Accepted:
-    key = _key(signal)
-    known = stored[key]
-    is_duplicate = known is not signal.id or key in taken
-    taken.add(key)
-    return Accepted(known, is_duplicate)
 
 
 def _refuse(batch: list[_Request], error: Exception) -> None:

@@ -311,6 +311,36 @@ class Database:
         async with self._begun("SET LOCAL app.scope = 'queue';", None, self._furniture) as tx:
             yield tx
 
+    async def fetch_alone(
+        self, workspace_id: UUID, sql: str, params: Mapping[str, object], notice: Notice
+    ) -> tuple[Any, ...] | None:
+        """The first row of one statement that is a transaction by itself: one round trip instead of three.
+
+        The statement itself enters the workspace, `set_config('app.workspace_id', %(workspace)s::text, true)`, before
+        any row is touched, and tells the notice, `pg_notify(%(channel)s, %(notice)s)`. It must do no harm when it is
+        run twice: whether a connection that was lost has committed it nobody knows, and the next one is tried.
+        """
+        channel, payload = notice
+        known = {**params, "workspace": workspace_id, "channel": channel, "notice": payload}
+        for _ in range(self._pool.max_size + 1):
+            connection = await self._get_connection()
+            self._own[connection.info.backend_pid] = connection
+            try:
+                found = await Tx(connection, self._hub, workspace_id).fetch_tuples(sql, known)
+            except psycopg.OperationalError:
+                await self._give_up(connection)
+                if not connection.closed:
+                    raise
+            except BaseException:
+                await self._give_up(connection)
+                raise
+            else:
+                self._tell([notice])
+                return found[0] if found else None
+            finally:
+                await self._pool.putconn(connection)
+        raise _database_is_away()
+
     @asynccontextmanager
     async def _begun(
         self, settings: str, workspace_id: UUID | None, furniture: Furniture | None = None
@@ -365,8 +395,11 @@ class Database:
         finally:
             # Also where nobody knows whether it was kept: whoever looks finds it, or nothing.
             if notices:
-                for listener in self._listeners:
-                    listener(notices)
+                self._tell(notices)
+
+    def _tell(self, notices: Sequence[Notice]) -> None:
+        for listener in self._listeners:
+            listener(notices)
 
     async def _give_up(self, connection: Connection) -> None:
         try:

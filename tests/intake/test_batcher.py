@@ -3,19 +3,21 @@
 import asyncio
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 
+from switchboard.accounts import service as accounts
 from switchboard.entrypoints.assembly import build_hub
 from switchboard.intake import repository
 from switchboard.intake.batcher import WORTH_A_SECOND_COMMIT, Batcher
 from switchboard.intake.errors import IntakeFullError
-from switchboard.intake.models import NewSignal, Source
+from switchboard.intake.models import Accepted, NewSignal, Source
 from switchboard.kernel.db import Database
 from switchboard.kernel.errors import InvalidError, UnavailableError
 from switchboard.kernel.ids import new_id
 from tests.conftest import Urls, move_clock
-from tests.intake.conftest import count_signals
+from tests.intake.conftest import count_signals, make_source
 
 
 def _signal(source: Source, key: UUID | None = None, payload: str = "{}") -> NewSignal:
@@ -134,3 +136,65 @@ async def test_stopping_commits_what_waits_and_refuses_what_comes_later(database
     with pytest.raises(IntakeFullError):
         await batcher.accept([_signal(source)])
     assert await count_signals(database, source.workspace_id) == 1
+
+
+async def test_a_signal_whose_commit_is_tried_again_is_not_its_own_duplicate(
+    database: Database, source: Source
+) -> None:
+    batcher = Batcher(database, most_waiting=10)
+    batcher.start()
+    signal = _signal(source)
+    tries = [await batcher.accept([signal]) for _ in range(2)]
+    (other,) = await batcher.accept([_signal(source, signal.key)])
+    await batcher.stop()
+    assert tries == [[Accepted(signal.id, False)]] * 2
+    assert other == Accepted(signal.id, True)
+    assert await count_signals(database, source.workspace_id) == 1
+
+
+async def test_connections_that_were_lost_meanwhile_are_not_noticed(
+    database: Database, source: Source, urls: Urls
+) -> None:
+    batcher = Batcher(database, most_waiting=10)
+    batcher.start()
+    await asyncio.gather(*(count_signals(database, source.workspace_id) for _ in range(4)))
+    with psycopg.connect(urls.superuser, autocommit=True) as connection:
+        ended = connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        ).fetchall()
+    (answer,) = await batcher.accept([_signal(source)])
+    await batcher.stop()
+    assert (len(ended) > 0, answer.is_duplicate) == (True, False)
+    assert await count_signals(database, source.workspace_id) == 1
+
+
+async def test_one_batch_holds_signals_of_several_workspaces_sources_and_windows(
+    database: Database, source: Source
+) -> None:
+    async with database.directory() as tx:
+        stranger_id = await accounts.create_workspace(
+            tx, name="Other", time_zone="UTC", default_region="US", mail_domain="other.localhost"
+        )
+    second, third = await make_source(database, source.workspace_id, "Second"), await make_source(database, stranger_id)
+    signals = [
+        _signal(source),
+        _signal(second),
+        _signal(third),
+        msgspec.structs.replace(_signal(source), window_seconds=9),
+    ]
+    for batch in (signals, signals[:2] + signals[3:]):
+        batcher = Batcher(database, most_waiting=10)
+        waiting = [asyncio.create_task(batcher.accept([signal])) for signal in batch]
+        await asyncio.sleep(0)
+        batcher.start()
+        answers = await asyncio.gather(*waiting)
+        await batcher.stop()
+        assert [answer for (answer,) in answers] == [Accepted(signal.id, False) for signal in batch]
+    async with database.transaction(source.workspace_id) as tx:
+        rows = await tx.fetch_tuples(
+            "SELECT s.source_id, extract(epoch FROM k.expires_at - s.received_at)::int"
+            " FROM app.signal s JOIN app.signal_key k ON k.signal_id = s.id ORDER BY s.id"
+        )
+    assert rows == [(source.id, 60), (second.id, 60), (source.id, 9)]
+    assert await count_signals(database, stranger_id) == 1

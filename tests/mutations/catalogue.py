@@ -342,7 +342,7 @@ INTAKE = (
     ),
     Mutation(
         "the same signal is accepted again and again",
-        "switchboard/intake/repository.py",
+        "switchboard/intake/repository_accepting.py",
         "    WHERE known.expires_at <= app.now()\n",
         "",
         ("tests/intake/test_batcher.py::test_the_same_signal_fifty_times_at_two_processes_is_one",),
@@ -350,7 +350,7 @@ INTAKE = (
     ),
     Mutation(
         "a key stays taken for ever",
-        "switchboard/intake/repository.py",
+        "switchboard/intake/repository_accepting.py",
         "    WHERE known.expires_at <= app.now()\n",
         "    WHERE false\n",
         ("tests/intake/test_batcher.py::test_a_key_is_free_again_after_its_window",),
@@ -358,8 +358,8 @@ INTAKE = (
     Mutation(
         "signals are acknowledged without being stored",
         "switchboard/intake/batcher.py",
-        "stored = await self._store([signal for request in batch for signal in request.signals])",
-        "stored: dict[_Key, UUID] = {}",
+        "stored = await self._store(batch)",
+        "stored = _Stored({}, {}, is_all_new=True)",
         (
             "tests/intake/test_intake_http.py::test_one_object_is_stored_before_the_answer",
             "tests/intake/test_intake_http.py::test_a_failing_commit_is_never_acknowledged",
