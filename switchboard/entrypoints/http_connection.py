@@ -66,6 +66,10 @@ class BoundedConnection(HttpToolsProtocol):
         """The head is there; its body is awaited."""
         self._is_in_head = False
         self._loose_bytes = 0
+        self.begin_request()
+
+    def begin_request(self) -> None:
+        """Hand the request on, whose head is there."""
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

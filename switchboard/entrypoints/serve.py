@@ -6,7 +6,7 @@ import socket
 
 import uvicorn
 
-from switchboard.entrypoints.http_connection import BoundedConnection
+from switchboard.entrypoints.intake_connection import IntakeConnection
 from switchboard.entrypoints.web import create_app
 from switchboard.intake.outage import RETRY_AFTER_SECONDS
 from switchboard.kernel.errors import ConfigurationError, DatabaseAwayError, UnavailableError
@@ -43,7 +43,7 @@ def serve(settings: Settings, database_url: str, *, is_away: bool = False) -> No
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=BoundedConnection,
+        http=IntakeConnection,
         ws="none",
         access_log=False,
         log_config=None,

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from switchboard.entrypoints import assembly, home, live_stream, palette, session_pages
 from switchboard.entrypoints.filters import FILTERS
 from switchboard.entrypoints.headers import SecurityHeaders
+from switchboard.entrypoints.intake_connection import INTAKE
 from switchboard.entrypoints.intake_first import IntakeFirst
 from switchboard.entrypoints.request_metrics import RequestMetrics
 from switchboard.intake.app import IntakeApp
@@ -44,14 +45,15 @@ def create_app(settings: Settings, database_url: str, *, check_later: Check | No
     batcher = Batcher(database, most_waiting=settings.intake_buffer, reserve=standby.reserve)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         if check_later is None:
             await database.open()
         await standby.start(check_later)
         batcher.start()
         listening = asyncio.create_task(live.run())  # gate: tasks the feed lives as long as the process
         try:
-            yield
+            # For connections, which know no application.
+            yield {INTAKE: app.state.intake}
         finally:
             live.close()
             listening.cancel()

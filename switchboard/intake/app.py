@@ -4,22 +4,23 @@
 any site may post here: a token only lets signals in.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
 import msgspec
+import structlog
 from prometheus_client import Histogram
 from starlette.types import Receive, Scope, Send
 
+from switchboard.intake.arrivals import Arrival, find_arrival, is_browser_form, needs_signature
 from switchboard.intake.batcher import Batcher
 from switchboard.intake.doors import Doors
 from switchboard.intake.errors import PostOnlyError
 from switchboard.intake.formats.base import InboundRequest
-from switchboard.intake.formats.bodies import media_type
 from switchboard.intake.formats.dedupe import dedupe_key
-from switchboard.intake.formats.forms import FORM_TYPE, MULTIPART_TYPE
 from switchboard.intake.formats.payloads import DEFAULT_LIMITS, Payload
 from switchboard.intake.formats.webform import find_redirect
 from switchboard.intake.models import Accepted, Door, NewSignal
@@ -62,6 +63,10 @@ _ACCEPTED, _DUPLICATE = SIGNALS.labels("accepted"), SIGNALS.labels("duplicate")
 _METHODS = frozenset({"POST", "GET", "OPTIONS"})
 
 Headers = tuple[tuple[bytes, bytes], ...]
+Reply = Callable[[int, Headers, bytes], None]
+"""Called with the status, the headers but for the length, and the body of an answer."""
+
+log = structlog.get_logger()
 
 
 class IntakeApp:
@@ -86,6 +91,22 @@ class IntakeApp:
         await send({"type": "http.response.start", "status": status, "headers": (*headers, _NO_SNIFFING, *length)})
         await send({"type": "http.response.body", "body": body})
 
+    def find_arrival(self, token: str, headers: Mapping[bytes, bytes]) -> Arrival | None:
+        """The head of a request that `take` takes; None for one that has to be called for in the ways of ASGI."""
+        door = self._doors.find_remembered(token)
+        return None if door is None else find_arrival(door, headers, monotonic_seconds())
+
+    def take(self, arrival: Arrival, body: bytes, reply: Reply) -> None:
+        """Take the whole body of such a request; `reply` is called with the answer, later and never from in here."""
+        held = self._bodies.hold()
+        waiting = _Waiting(arrival, held, reply)
+        try:
+            held.grow(len(body))
+            payloads = arrival.door.format.split(body, arrival.content_type)
+            self._batcher.add(new_signals(arrival.door, payloads, arrival.idempotency_key), waiting)
+        except Exception as error:  # noqa: BLE001 whoever calls would take it for a request that cannot be read
+            asyncio.get_running_loop().call_soon(waiting.refuse, error)
+
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Headers, bytes]:
         method = scope["method"]
         if method == "OPTIONS":
@@ -104,18 +125,16 @@ class IntakeApp:
     async def _take(
         self, door: Door, scope: Scope, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Headers, bytes]:
-        if door.signing_secret or door.format.secret_use == "required":  # noqa: S105 - it says whether there is one.
+        if needs_signature(door):
             door.format.verify(_inbound_request(scope, headers, body), door.signing_secret or "")
         content_type = headers.get("content-type", "")
         payloads = door.format.split(body, content_type)
         signals = new_signals(door, payloads, headers.get("idempotency-key", ""))
         answers = await self._batcher.accept(signals)
-        duplicates = sum(answer.is_duplicate for answer in answers)
-        _ACCEPTED.inc(len(answers) - duplicates)
-        _DUPLICATE.inc(duplicates)
-        if _is_browser_form(content_type, headers):
+        receipt = _receipt(answers)
+        if is_browser_form(content_type, headers.get("accept", "")):
             return _see_other(find_redirect(payloads[0].value, door.redirect_hosts) or _THANKS)
-        return 202, _JSON_HEADERS, _receipt(answers, duplicates)
+        return 202, _JSON_HEADERS, receipt
 
     async def _shake_hands(self, token: str, query_string: bytes) -> tuple[int, Headers, bytes]:
         door = await self._doors.find(token)
@@ -125,6 +144,32 @@ class IntakeApp:
         if text is None:
             raise PostOnlyError
         return 200, _TEXT_HEADERS, text.encode()
+
+
+class _Waiting:
+    """A sender who is answered by a call."""
+
+    __slots__ = ("_arrival", "_held", "_reply")
+
+    def __init__(self, arrival: Arrival, held: HeldBody, reply: Reply) -> None:
+        self._arrival = arrival
+        self._held = held
+        self._reply = reply
+
+    def accept(self, answers: list[Accepted]) -> None:
+        self._answer(202, _JSON_HEADERS, _receipt(answers))
+
+    def refuse(self, error: Exception) -> None:
+        if not isinstance(error, SwitchboardError):
+            log.error("intake.failed", exc_info=error)
+            error = SwitchboardError("Something went wrong on our side. Nothing was taken; the log says more.")
+        SIGNALS.labels("refused").inc()
+        self._answer(*_problem(error))
+
+    def _answer(self, status: int, headers: Headers, body: bytes) -> None:
+        self._held.give_back()
+        _seconds("POST", status).observe(monotonic_seconds() - self._arrival.started)
+        self._reply(status, (*headers, _NO_SNIFFING), body)
 
 
 def new_signals(door: Door, payloads: list[Payload], idempotency_key: str) -> list[NewSignal]:
@@ -183,11 +228,11 @@ def _inbound_request(scope: Scope, headers: Mapping[str, str], body: bytes) -> I
     return InboundRequest(scope["method"], url, headers, body, datetime.now(UTC))  # gate: clock compared to a vendor's
 
 
-def _is_browser_form(content_type: str, headers: Mapping[str, str]) -> bool:
-    return media_type(content_type) in {FORM_TYPE, MULTIPART_TYPE} and "text/html" in headers.get("accept", "")
-
-
-def _receipt(answers: list[Accepted], duplicates: int) -> bytes:
+def _receipt(answers: list[Accepted]) -> bytes:
+    duplicates = sum(answer.is_duplicate for answer in answers)
+    _ACCEPTED.inc(len(answers) - duplicates)
+    if duplicates:
+        _DUPLICATE.inc(duplicates)
     return msgspec.json.encode(
         {
             "accepted": len(answers) - duplicates,

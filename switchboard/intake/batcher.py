@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import psycopg
@@ -37,12 +38,38 @@ log = structlog.get_logger()
 _Key = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class Waiting(Protocol):
+    """Who waits for the signals of one request; told one thing, once."""
+
+    def accept(self, answers: list[Accepted]) -> None:
+        """They are stored or kept: one answer a signal, in order."""
+        ...
+
+    def refuse(self, error: Exception) -> None:
+        """None of them is."""
+        ...
+
+
+class _Request(NamedTuple):
     """The rows of one HTTP request, which are accepted together, and who waits for them."""
 
     signals: Sequence[NewSignal]
-    answer: asyncio.Future[list[Accepted]]
+    waiting: Waiting
+
+
+class _Task:
+    """A task that waits."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
+
+    def accept(self, answers: list[Accepted]) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answers)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class Batcher:
@@ -81,16 +108,20 @@ class Batcher:
         While the database is away they are kept in the reserve, if there is one. Raises IntakeFullError when too many
         are waiting, UnavailableError when they can be neither stored nor kept: nothing of the request is then.
         """
+        task = _Task()
+        self.add(signals, task)
+        return await task.answer
+
+    def add(self, signals: Sequence[NewSignal], waiting: Waiting) -> None:
+        """As `accept`, for one who is told instead of waiting; raises IntakeFullError only."""
         if self._waiting_rows + len(signals) > self._most_waiting:
             raise IntakeFullError
-        answer: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
-        self._requests.append(_Request(signals, answer))
+        self._requests.append(_Request(signals, waiting))
         self._waiting_rows += len(signals)
         self._filled.set()
         if self._waiting_rows >= WORTH_A_SECOND_COMMIT:
             self._enough.set()
         self._drained.clear()
-        return await answer
 
     async def _flush_forever(self) -> None:
         while True:
@@ -98,11 +129,11 @@ class Batcher:
             if self._under_way and self._waiting_rows < WORTH_A_SECOND_COMMIT:
                 await self._wait_for_more()
                 continue
-            batch = self._take()
-            if not batch:
-                continue
             self._under_way += 1
-            await self._flush(batch)
+            await self._gather()
+            # The other one may have taken everything meanwhile.
+            if batch := self._take():
+                await self._flush(batch)
             self._under_way -= 1
             self._enough.set()
             if not self._requests and not self._under_way:
@@ -112,6 +143,13 @@ class Batcher:
         """Until there are enough rows for a commit beside the one under way, or that one is done."""
         self._enough.clear()
         await self._enough.wait()
+
+    async def _gather(self) -> None:
+        """Wait as long as every look at the connections brings more: what comes together shares a commit."""
+        rows = 0
+        while rows < self._waiting_rows < MOST_ROWS:
+            rows = self._waiting_rows
+            await asyncio.sleep(0)
 
     def _take(self) -> list[_Request]:
         batch: list[_Request] = []
@@ -148,8 +186,7 @@ class Batcher:
             _refuse(batch, error)
             return
         for request in batch:
-            if not request.answer.done():
-                request.answer.set_result(stored.answers(request.signals))
+            request.waiting.accept(stored.answers(request.signals))
 
     async def _keep(self, batch: list[_Request], reserve: Reserve) -> bool:
         """Keep the batch outside the database; False when it should be tried there after all."""
@@ -164,8 +201,7 @@ class Batcher:
             _refuse(batch, error)
             return True
         for request, answers in zip(batch, kept, strict=True):
-            if not request.answer.done():
-                request.answer.set_result(answers)
+            request.waiting.accept(answers)
         return True
 
     async def _flush_apart(self, batch: list[_Request], error: psycopg.DataError) -> None:
@@ -256,5 +292,4 @@ def _key(signal: NewSignal) -> _Key:
 
 def _refuse(batch: list[_Request], error: Exception) -> None:
     for request in batch:
-        if not request.answer.done():
-            request.answer.set_exception(error)
+        request.waiting.refuse(error)

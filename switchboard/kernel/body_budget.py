@@ -38,10 +38,14 @@ class HeldBody:
         budget.held_bytes += size
         self._size += size
 
+    def give_back(self) -> None:
+        """The body is gone: called once, by those who hold it for longer than a block."""
+        self._budget.held_bytes -= self._size
+
     def __enter__(self) -> "HeldBody":
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._budget.held_bytes -= self._size
+        self.give_back()
