@@ -46,7 +46,8 @@ class Table:
         first = (self.header_row or 0) + 1
         read = 0
         for number, cells in self.records():
-            if number < first or not any(cell != "" for cell in cells):
+            # Numbers may be zero, and count.
+            if number < first or not (any(cells) or any(cell != "" for cell in cells)):
                 continue
             read += 1
             if read > self.limits.rows:
@@ -62,7 +63,7 @@ class Table:
 
     def _row(self, number: int, cells: list[Cell]) -> Row:
         width, problems = len(self.headers), []
-        if any(cell != "" for cell in cells[width:]):
+        if len(cells) > width and any(cell != "" for cell in cells[width:]):
             filled = max(index for index, cell in enumerate(cells) if cell != "") + 1
             message = f"Has {filled} cells under {width} headers; look for a missing quote or delimiter."
             problems.append(Problem(f"rows.{number}", message))

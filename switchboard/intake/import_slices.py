@@ -22,6 +22,8 @@ from switchboard.intake.repository_imports import ImportProblem
 from switchboard.kernel.ids import new_id
 from switchboard.people.normalising import NormalSighting
 
+_ONLY_TEXTS = frozenset({str})
+
 
 class SliceRow(msgspec.Struct, frozen=True):
     """One row as a signal, with what it says and whom it is about; `seen` is None where it says nothing."""
@@ -148,7 +150,7 @@ def _slice_row(wanted: Wanted, row: Row, mapping: FieldMapping) -> SliceRow:
 
 def _as_kept(payload: str, cells: Mapping[str, Cell]) -> Mapping[str, Cell]:
     """The cells as they would come back from the database, which nearly always is as they are."""
-    if "\ufffd" not in payload and "\\u" not in payload and all(type(cell) is str for cell in cells.values()):
+    if "\ufffd" not in payload and "\\u" not in payload and _ONLY_TEXTS.issuperset(map(type, cells.values())):
         return cells
     kept: dict[str, Cell] = msgspec.json.decode(payload)
     return kept

@@ -66,7 +66,11 @@ class Rule:
 
     def read(self, flat: Mapping[str, Scalar]) -> Scalar | None:
         """The target's value in a flattened payload; None when there is none."""
-        found = next((flat[path] for path in self.paths if flat.get(path, "") != ""), self.value)
+        found = self.value
+        for path in self.paths:
+            if (given := flat.get(path, "")) != "":
+                found = given
+                break
         return self._shape(found) if isinstance(found, str) else found
 
     def _shape(self, text: str) -> str | None:
@@ -115,7 +119,9 @@ def flatten(payload: object) -> dict[str, Scalar]:
     At most 1,000 leaves and 16 levels are kept.
     """
     flat: dict[str, Scalar] = {}
-    _flatten(payload, "", 0, flat)
+    if not _flatten_texts(payload, flat):
+        flat.clear()
+        _flatten(payload, "", 0, flat)
     return flat
 
 
@@ -162,13 +168,25 @@ def _known(name: str) -> tuple[str, int] | None:
     return _BY_ALIAS.get(bare)
 
 
+def _flatten_texts(payload: object, flat: dict[str, Scalar]) -> bool:
+    """As `_flatten`, of an object that holds nothing but texts, as rows of files do; False where it holds more."""
+    if type(payload) is not dict or len(payload) > _LEAVES:
+        return False
+    for key, item in payload.items():
+        if type(item) is not str or type(key) is not str or not key:
+            return False
+        if text := _trim(item):
+            flat[key] = text
+    return True
+
+
 def _flatten(value: object, path: str, depth: int, flat: dict[str, Scalar]) -> None:
     if depth > _DEPTH or len(flat) >= _LEAVES:
         return
     if isinstance(value, str):
         if path and (text := _trim(value)):
             flat[path] = text
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict | Mapping):
         for key, item in value.items():
             _flatten(item, f"{path}.{key}" if path else str(key), depth + 1, flat)
     elif isinstance(value, list | tuple):
@@ -197,7 +215,10 @@ def _leaf(value: object) -> Scalar | None:
 
 
 def _trim(text: str) -> str:
-    trimmed = text.strip()[:_TEXT].strip()
+    trimmed = text.strip()
+    if len(trimmed) == len(text) <= _TEXT:
+        return text
+    trimmed = trimmed[:_TEXT].strip()
     return f" {trimmed}" if text[:1] == " " and _LOST_PLUS.fullmatch(trimmed) else trimmed
 
 

@@ -80,6 +80,8 @@ def normalise(sighting: Sighting, region: str) -> NormalSighting:
 
 def tidy(text: str, *, longest: int = LONGEST_TEXT) -> str:
     """The text in Unicode NFC with single blanks, and without what cannot be seen or stored."""
+    if not text:
+        return text
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     if not text.isprintable():

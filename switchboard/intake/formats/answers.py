@@ -42,6 +42,8 @@ _LENGTHS: Mapping[str, int] = MappingProxyType(
 )
 _NO_UTM = Utm()
 _UTM = ("source", "medium", "campaign", "term", "content")
+_UTM_TARGETS = frozenset(f"utm_{part}" for part in _UTM)
+_MONEY_TARGETS = frozenset({"currency", "value", "value_minor"})
 _ADDRESSES = (
     ("email", "an e-mail address", "name@example.com"),
     ("phone", "a phone number", "+44 20 7946 0958"),
@@ -91,7 +93,9 @@ def assemble(reading: Reading, mapping: FieldMapping = DEFAULT_MAPPING) -> Parse
     values.update({target: value for target, value in reading.facts.items() if value not in {None, ""}})
     values.update(_mapped(flat, rest, mapping))
     # Only a phone number has a use for a blank in front.
-    values = {target: value if target == "phone" else _bare(value) for target, value in values.items()}
+    for target, value in values.items():
+        if target != "phone" and isinstance(value, str) and value[:1].isspace():
+            values[target] = value.lstrip()
     return _Assembly(values, {path: _bare(value) for path, value in rest.items()}, reading).parsed()
 
 
@@ -150,40 +154,37 @@ class _Assembly:
         phone = self._address("phone", looks_like_phone)
         if not (email or phone or self.reading.details_id or self.reading.junk_reason):
             raise self._unreachable()
-        first_name, last_name = self._text("first_name"), self._text("last_name")
-        joined = " ".join(part for part in (first_name, last_name) if part)
+        text = self.texts.get
+        first_name, last_name = text("first_name"), text("last_name")
         currency, value_minor = self._money()
-        page_url = self._text("page_url")
+        page_url = text("page_url")
         consent, consent_text = self._consent()
         return Parsed(
-            name=self._text("name") or joined or None,
+            name=text("name") or " ".join(filter(None, (first_name, last_name))) or None,
             first_name=first_name,
             last_name=last_name,
             email=email,
             phone=phone,
-            company=self._text("company"),
-            message=self._text("message"),
+            company=text("company"),
+            message=text("message"),
             value_minor=value_minor,
             currency=currency,
-            stage=self._text("stage"),
-            owner_hint=self._text("owner_hint"),
+            stage=text("stage"),
+            owner_hint=text("owner_hint"),
             utm=self._utm(page_url),
             page_url=page_url,
             consent=consent,
             consent_text=consent_text,
-            locale=self._text("locale"),
-            time_zone=self._text("time_zone"),
-            country=self._text("country"),
-            source_own_id=self._text("source_own_id"),
+            locale=text("locale"),
+            time_zone=text("time_zone"),
+            country=text("country"),
+            source_own_id=text("source_own_id"),
             details_id=self.reading.details_id,
             occurred_at=self._typed("occurred_at", as_instant),
             is_test=self._typed("is_test", as_flag) or False,
             junk_reason=self.reading.junk_reason,
             fields=self._fields(),
         )
-
-    def _text(self, target: str) -> str | None:
-        return self.texts.get(target)
 
     def _typed(self, target: str, read: Callable[[Scalar], _T | None]) -> _T | None:
         value = self.values.get(target)
@@ -193,7 +194,11 @@ class _Assembly:
         return typed
 
     def _address(self, target: str, is_likely: Callable[[str], bool]) -> str | None:
-        return self._typed(target, lambda value: _likely(value, is_likely))
+        value = self.values.get(target)
+        likely = None if value is None else _likely(value, is_likely)
+        if value is not None and likely is None:
+            self.rest.setdefault(target, value)
+        return likely
 
     def _unreachable(self) -> InvalidError:
         problems = [
@@ -205,6 +210,8 @@ class _Assembly:
         return InvalidError("Nobody could be reached with this.", problems=problems or [nothing])
 
     def _money(self) -> tuple[str | None, int | None]:
+        if _MONEY_TARGETS.isdisjoint(self.values):
+            return None, None
         currency = self._typed("currency", as_currency)
         value = self.values.get("value")
         if value is not None and not currency:
@@ -216,7 +223,7 @@ class _Assembly:
 
     def _consent(self) -> tuple[bool | None, str | None]:
         """A checkbox may send the sentence that was agreed to in place of yes; that is kept as the proof."""
-        given, text = self.values.get("consent"), self._text("consent_text")
+        given, text = self.values.get("consent"), self.texts.get("consent_text")
         if given is None:
             return None, text
         flag = as_flag(given)
@@ -224,7 +231,7 @@ class _Assembly:
 
     def _utm(self, page_url: str | None) -> Utm:
         query = _utm_query(page_url) if page_url and "utm_" in page_url else {}
-        if not query and not any(f"utm_{part}" in self.values for part in _UTM):
+        if not query and _UTM_TARGETS.isdisjoint(self.values):
             return _NO_UTM
         parts = {part: self.values.get(f"utm_{part}") or query.get(f"utm_{part}") for part in _UTM}
         return Utm(**{part: as_text(value, 200) for part, value in parts.items()})
@@ -240,7 +247,7 @@ def _likely(value: Scalar, is_likely: Callable[[str], bool]) -> str | None:
     text = as_text(value, 400) or ""
     if not is_likely(text):
         return None
-    return f" {text}" if str(value).startswith(" ") else text
+    return f" {text}" if isinstance(value, str) and value[:1] == " " else text
 
 
 def _bare(value: Scalar) -> Scalar:

@@ -42,6 +42,10 @@ _MILLISECONDS_FROM = 10_000_000_000
 
 def as_text(value: Scalar | None, length: int) -> str | None:
     """A text without outer blanks, at most `length` characters; None when empty. 4915.0 is read as 4915."""
+    if type(value) is str:
+        # Nearly all values are.
+        text = value.strip()
+        return (text if len(text) <= length else text[:length].strip()) or None
     if value is None:
         return None
     if isinstance(value, bool):
