@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import asdict
 
 from switchboard.accounts import service as accounts
 from switchboard.intake.formats.answers import Reading, assemble
-from switchboard.intake.formats.base import Parsed
+from switchboard.intake.formats.base import Parsed, Utm
 from switchboard.intake.formats.registry import get_format
 from switchboard.intake.mapping import FieldMapping
 from switchboard.intake.models import DueSignal, SignalOutcome, Source
@@ -24,6 +25,7 @@ from switchboard.people.normalising import NormalSighting, normalise
 
 # A sender's clock may be wrong; a lead from the future would stand on top of every list for ever.
 OLDEST = timedelta(days=3650)
+_NO_UTM = Utm()
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -166,11 +168,8 @@ def _enquiry(read: Read, found: Recognised, now: datetime) -> Enquiry:
     parsed = read.parsed
     if parsed is None or found.contact_id is None:
         raise RuntimeError("only read signals of known contacts become enquiries")
-    utm = {
-        name: value
-        for name in ("source", "medium", "campaign", "term", "content")
-        if (value := getattr(parsed.utm, name))
-    }
+    # Nearly nobody says.
+    utm = {} if parsed.utm == _NO_UTM else {name: value for name, value in asdict(parsed.utm).items() if value}
     return Enquiry(
         contact_id=found.contact_id,
         source_id=read.due.source_id,

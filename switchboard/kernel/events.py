@@ -51,11 +51,16 @@ class Event(msgspec.Struct, frozen=True):
     @property
     def topic(self) -> str:
         """The noun: `lead` of `lead.accepted`; live pages listen by topic."""
-        return self.kind.partition(".")[0]
+        return topic_of(self.kind)
 
     def find_id(self, name: str) -> UUID | None:
         """An id in the data, whether the event was just made or has been read back."""
         return id_in(self.data, name)
+
+
+def topic_of(kind: str) -> str:
+    """The noun of a kind of event."""
+    return kind.partition(".")[0]
 
 
 def id_in(data: Mapping[str, object], name: str) -> UUID | None:
@@ -121,12 +126,23 @@ class Hub:
 
     async def _tell(self, tx: Tx, events: Sequence[Event], lateness: Collection[bool]) -> None:
         told: dict[Subscriber, list[Event]] = {}
+        listening = {
+            kind: self._listening(kind, lateness, told) for kind in dict.fromkeys(event.kind for event in events)
+        }
         for event in events:
-            for each in self._subscriptions.get(event.kind, ()):
-                if each.is_late in lateness and each.hears(event.data):
-                    told.setdefault(each.subscriber, []).append(event)
+            for naming, relevant in listening[event.kind]:
+                if naming is None or naming in event.data:
+                    relevant.append(event)
         for subscriber, relevant in told.items():
-            await subscriber(tx, relevant)
+            if relevant:
+                await subscriber(tx, relevant)
+
+    def _listening(
+        self, kind: str, lateness: Collection[bool], told: dict[Subscriber, list[Event]]
+    ) -> list[tuple[str | None, list[Event]]]:
+        """Where in `told` the events of a kind belong, each with what they must name."""
+        listening = [each for each in self._subscriptions.get(kind, ()) if each.is_late in lateness]
+        return [(each.naming, told.setdefault(each.subscriber, [])) for each in listening]
 
     async def deliver_alike(self, tx: Tx, told: "AlikeEvents") -> None:
         """Tell those who take events written alike by their columns."""
@@ -161,7 +177,7 @@ async def append(tx: Tx, events: Sequence[Event]) -> None:
         await _insert(tx, events)
     else:
         tx.gathered_events += events
-    await notify_live(tx, {event.topic for event in events})
+    await notify_live(tx, {topic_of(kind) for kind in {event.kind for event in events}})
     await tx.hub.deliver(tx, events)
 
 

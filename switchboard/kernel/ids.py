@@ -20,23 +20,24 @@ _NANOSECONDS = 1_000_000
 _random = random.Random(os.urandom(32))  # noqa: S311 ids must differ, not be hard to guess
 # A child process must not go on with the same numbers as its parent.
 os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
-_blank, _put, _UNKNOWN = UUID.__new__, object.__setattr__, SafeUUID.unknown
+_blank, _UNKNOWN = UUID.__new__, SafeUUID.unknown
+_put_int, _put_is_safe = UUID.__dict__["int"].__set__, UUID.__dict__["is_safe"].__set__
 
 
 def new_id(at: datetime | None = None) -> UUID:
     """A fresh UUIDv7 for the instant `at` (zone-aware), or for the present."""
     # gate: clock ids follow real time, so that their order is the order of making them
     nanoseconds = time.time_ns() if at is None else int(at.timestamp() * 1_000_000) * 1_000
-    milliseconds, rest = divmod(nanoseconds, _NANOSECONDS)
-    fraction = (rest << 12) // _NANOSECONDS
+    milliseconds = nanoseconds // _NANOSECONDS
+    fraction = (nanoseconds - milliseconds * _NANOSECONDS << 12) // _NANOSECONDS
     return _make((milliseconds << 80) | (fraction << 64) | _VERSION_AND_VARIANT | _random.getrandbits(_RANDOM_BITS))
 
 
 def _make(value: int) -> UUID:
     # The checks of UUID's constructor are for other people's numbers.
     made = _blank(UUID)
-    _put(made, "int", value)
-    _put(made, "is_safe", _UNKNOWN)
+    _put_int(made, value)
+    _put_is_safe(made, _UNKNOWN)
     return made
 
 

@@ -110,7 +110,7 @@ async def _open(tx: Tx, groups: Sequence[_Folded]) -> dict[int, Opened]:
     for group in groups:
         lead_id = opened[group.lead.contact_id]
         is_new = lead_id == group.lead.id
-        changed.append(_event("created" if is_new else "joined", replace(group.lead, id=lead_id)))
+        changed.append(_event("created", group.lead) if is_new else _event("joined", replace(group.lead, id=lead_id)))
         for number, place in enumerate(group.places):
             answers[place] = Opened(lead_id, is_new and number == 0, is_open=not group.is_past)
     await events.append(tx, changed)

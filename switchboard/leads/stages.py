@@ -50,6 +50,8 @@ def first_open(stages: list[Stage]) -> Stage:
 def find_by_words(stages: list[Stage], text: str | None) -> Stage | None:
     """The stage that a sender means by its key or title, in any case of letters."""
     wanted = (text or "").strip().casefold()
+    if not wanted:
+        return None
     return next((stage for stage in stages if wanted in (stage.key.casefold(), stage.title.casefold())), None)
 
 

@@ -36,18 +36,18 @@ def fold_in(row: ContactRow, sightings: Iterable[NormalSighting]) -> ContactRow:
     to a question asked again, so there the newest answer that is not empty counts.
     """
     for seen in sightings:
-        if not row.name:
-            row = replace(row, name=seen.name, first_name=seen.first_name, last_name=seen.last_name)
-        if seen.company or seen.country or seen.time_zone or seen.locale:
-            row = replace(
-                row,
-                company=row.company or seen.company,
-                country=row.country or seen.country or None,
-                time_zone=row.time_zone or seen.time_zone or None,
-                locale=row.locale or seen.locale or None,
-            )
-        if seen.fields:
-            row = replace(row, fields={**row.fields, **seen.fields})
+        named = row if row.name else seen
+        row = replace(
+            row,
+            name=named.name,
+            first_name=named.first_name,
+            last_name=named.last_name,
+            company=row.company or seen.company,
+            country=row.country or seen.country or None,
+            time_zone=row.time_zone or seen.time_zone or None,
+            locale=row.locale or seen.locale or None,
+            fields={**row.fields, **seen.fields} if seen.fields else row.fields,
+        )
     return row
 
 
@@ -63,7 +63,8 @@ def blocking_keys(row: ContactRow) -> tuple[str, str]:
 
 def search_words(row: ContactRow, keys: Iterable[Key]) -> str:
     """The words a contact is found by: of the names, the company, and each address with its parts."""
-    texts = [row.name, row.first_name, row.last_name, row.company]
+    is_sum = row.name == f"{row.first_name} {row.last_name}"
+    texts = [row.name, row.company] if is_sum else [row.name, row.first_name, row.last_name, row.company]
     words = [word for text in texts for word in fold(text).split()]
     for kind, value in keys:
         words += _digits_of_phone(value) if kind == "phone" else fold(value).split()

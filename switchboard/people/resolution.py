@@ -94,6 +94,8 @@ def _matches(sighting: NormalSighting, known: Known) -> Iterator[tuple[Key, UUID
     for address in sighting.addresses:
         if owner := known.owners.get(address.key):
             yield address.key, owner
+    if not known.sharers:
+        return
     name = fold(sighting.name)
     for address in sighting.addresses:
         for sharer in known.sharers.get(address.key, ()):

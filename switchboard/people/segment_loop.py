@@ -13,7 +13,7 @@ import structlog
 
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import InvalidError
-from switchboard.kernel.events import SYSTEM, Event
+from switchboard.kernel.events import SYSTEM, Event, topic_of
 from switchboard.kernel.events_alike import AlikeEvents
 from switchboard.kernel.low_water import LowWater
 from switchboard.kernel.queues import PATIENCE_SECONDS, Tick, wake
@@ -34,9 +34,11 @@ Notes = Mapping[UUID, Sequence[Dirty]]
 
 async def hear(tx: Tx, told: Sequence[Event]) -> None:
     """Note the contacts of these events, where a segment reads their nouns: one statement, however many they are."""
-    touched = {(event.contact_id, event.topic) for event in told if event.contact_id is not None}
+    topics = {kind: topic_of(kind) for kind in {event.kind for event in told}}
+    touched = {(event.contact_id, topics[event.kind]) for event in told if event.contact_id is not None}
     # Who was merged away belongs nowhere any more, and no event is about them.
-    touched |= {(lost, event.topic) for event in told if (lost := event.find_id("lost_id")) is not None}
+    naming = [event for event in told if "lost_id" in event.data]
+    touched |= {(lost, event.topic) for event in naming if (lost := event.find_id("lost_id")) is not None}
     if touched and await repository.mark_dirty(tx, touched):
         await wake(tx, QUEUE)
 

@@ -6,14 +6,16 @@ The rows behind a roster are locked while it is used, so its counters are true u
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from switchboard.routing.availability import Presence
 from switchboard.routing.models import Candidate, Rota
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why somebody cannot have it now."""
 
     code: str
@@ -33,10 +35,10 @@ class Standing:
     last_turn: int = 0
     credit: int = 0
     absence: Refusal | None = None
+    has_moved: bool = False
 
 
-@dataclass(slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """Who was chosen, or None, and everybody who was looked at in the rota's order."""
 
     chosen_id: UUID | None
@@ -56,7 +58,7 @@ class Roster:
     loads: Counter[UUID]
     former_owners: dict[UUID, UUID] = field(default_factory=dict)
     has_queue: bool = False
-    touched: set[UUID] = field(default_factory=set)
+    _explained: dict[tuple[Refusal, ...], tuple[Candidate, ...]] = field(default_factory=dict)
 
     def choose(self, contact_id: UUID | None, passed_over: Collection[UUID] = ()) -> Choice:
         """Pick the one whose turn it is and count it; those in `passed_over` have had their chance."""
@@ -70,7 +72,8 @@ class Roster:
         candidates = self._explain(
             refusals, lambda one: chosen if one is pick.chosen else Refusal("not_next", pick.others(one))
         )
-        self.touched |= {standing.user_id for standing in able}
+        for standing in able:
+            standing.has_moved = True
         self._count(pick.chosen, contact_id)
         return Choice(pick.chosen.user_id, candidates)
 
@@ -90,15 +93,14 @@ class Roster:
 
     def changed(self) -> list[Standing]:
         """The members whose counters moved."""
-        return [standing for standing in self.standings if standing.user_id in self.touched]
+        return [standing for standing in self.standings if standing.has_moved]
 
     def _refusal(self, standing: Standing, passed_over: Collection[UUID]) -> Refusal | None:
         if standing.user_id in passed_over:
             return Refusal("passed_over", "passed over: did not accept")
         if standing.absence is not None:
             return standing.absence
-        load = self.loads[standing.user_id]
-        if standing.capacity is not None and load >= standing.capacity:
+        if standing.capacity is not None and (load := self.loads[standing.user_id]) >= standing.capacity:
             return Refusal("at_capacity", f"at capacity: {load} of {standing.capacity}")
         return None
 
@@ -112,11 +114,16 @@ class Roster:
     def _explain(
         self, refusals: Sequence[Refusal | None], otherwise: Callable[[Standing], Refusal]
     ) -> tuple[Candidate, ...]:
-        candidates = []
-        for standing, obstacle in zip(self.standings, refusals, strict=True):
-            refusal = obstacle or otherwise(standing)
-            candidates.append(Candidate(standing.user_id, standing.name, refusal.code, refusal.text))
-        return tuple(candidates)
+        said = tuple(
+            obstacle or otherwise(standing) for standing, obstacle in zip(self.standings, refusals, strict=True)
+        )
+        # Of a thousand subjects nearly all are explained alike: those share the same words, and are written once.
+        known = self._explained.get(said)
+        if known is None:
+            told = zip(self.standings, said, strict=True)
+            known = tuple(Candidate(one.user_id, one.name, refusal.code, refusal.text) for one, refusal in told)
+            self._explained[said] = known
+        return known
 
 
 def absence_of(presence: Presence) -> Refusal | None:
@@ -127,15 +134,13 @@ def absence_of(presence: Presence) -> Refusal | None:
 _NO_REASON = Refusal("not_next", "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class _Turn(msgspec.Struct, frozen=True):
     able: Sequence[Standing]
     loads: Mapping[UUID, int]
     former_id: UUID | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Pick:
+class _Pick(msgspec.Struct, frozen=True):
     """The chosen, why, and the words for each of the others who could have had it."""
 
     chosen: Standing

@@ -164,7 +164,7 @@ async def open_table(tx: Tx, requests: Sequence[Request], colleagues: Colleagues
     """The rosters that these requests ask for, locked until the transaction ends."""
     colleagues = colleagues if colleagues is not None else await load_colleagues(tx)
     batch = Batch(
-        contact_ids=sorted({request.contact_id for request in requests if request.contact_id}),
+        contact_ids=list({request.contact_id for request in requests if request.contact_id}),
         subject_ids=[request.subject_id for request in requests],
     )
     rota_ids = sorted({request.rota_id for request in requests if request.rota_id and not request.user_id})

@@ -142,9 +142,18 @@ async def save_rulings(tx: Tx, rulings: Sequence[Ruling]) -> None:
             "accept_within": [ruling.accept_within for ruling in rulings],
             "notes": [ruling.note for ruling in rulings],
             # One document, because an array of texts costs an escape for each of their quotes.
-            "candidates": msgspec.json.encode([_candidates_shape(ruling.candidates) for ruling in rulings]).decode(),
+            "candidates": _candidates_json(rulings),
         },
     )
+
+
+def _candidates_json(rulings: Sequence[Ruling]) -> str:
+    # A batch's explanations are often the very same object.
+    written: dict[int, msgspec.Raw] = {}
+    for ruling in rulings:
+        if id(ruling.candidates) not in written:
+            written[id(ruling.candidates)] = msgspec.Raw(msgspec.json.encode(_candidates_shape(ruling.candidates)))
+    return msgspec.json.encode([written[id(ruling.candidates)] for ruling in rulings]).decode()
 
 
 def _candidates_shape(candidates: Sequence[Candidate]) -> list[dict[str, object]]:

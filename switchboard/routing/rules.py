@@ -29,8 +29,7 @@ class Match:
     rule: Rule | None
     note: str = ""
 
-    @property
-    def snapshot(self) -> RuleMatch | None:
+    def as_kept(self) -> RuleMatch | None:
         """The rule as decisions keep it."""
         rule = self.rule
         return None if rule is None else RuleMatch(rule.id, rule.name, rule.version, rule.condition)

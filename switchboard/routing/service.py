@@ -56,6 +56,8 @@ async def plan_route(
     colleagues = await load_colleagues(tx)
     matches = await _match_all(tx, subjects, colleagues, load_facts)
     requests = []
+    # One and the same match stands for many subjects.
+    kept = {id(match): match.as_kept() for match in matches}
     for subject, match in zip(subjects, matches, strict=True):
         request = Request(
             subject_id=subject.id,
@@ -65,7 +67,7 @@ async def plan_route(
             rota_id=match.rule.rota_id if match.rule else None,
             user_id=match.rule.user_id if match.rule else None,
             why="named by the rule",
-            rule=match.snapshot,
+            rule=kept[id(match)],
             former=former.get(subject.id),
             note=match.note,
         )
