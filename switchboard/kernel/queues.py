@@ -236,7 +236,10 @@ def _waits_for_database(error: Exception) -> bool:
 
 
 def _log_failure(name: str, error: Exception) -> None:
-    if _waits_for_database(error):
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        # Postgres is there and has done for long what it was asked: the statement, or what it waited for, is to blame.
+        log.error("queue.statement_timed_out", queue=name, exc_info=error)
+    elif concerns_batch(error):
         log.warning("queue.waiting_for_database", queue=name)
     else:
         log.error("queue.batch_failed", queue=name, exc_info=error)

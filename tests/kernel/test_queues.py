@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from switchboard.kernel import jobs, queues
 from switchboard.kernel.db import Database, Tx
@@ -48,6 +49,48 @@ async def test_a_loop_outlives_a_failed_batch_and_is_closed_at_the_end(database:
     await asyncio.wait_for(running, 5)
     assert worker.states[loop.name].failures == 1
     assert loop.closed
+
+
+class Slow:
+    """A loop whose claim takes longer than a statement may; then the server is gone, and then a row is too large."""
+
+    name = "slow"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._errors = [
+            psycopg.OperationalError("the server closed the connection"),
+            psycopg.errors.ProgramLimitExceeded("index row size exceeds maximum"),
+        ]
+        self.done = asyncio.Event()
+        self.has_timed_out = False
+
+    async def tick(self) -> Tick:
+        if not self.has_timed_out:
+            self.has_timed_out = True
+            async with self._database.queue_loop() as tx:
+                await tx.execute("SET LOCAL statement_timeout = '10ms'")
+                await tx.execute("SELECT pg_sleep(60)")
+        if self._errors:
+            raise self._errors.pop(0)
+        self.done.set()
+        return Tick(0, has_more=False)
+
+
+async def test_a_statement_that_takes_too_long_is_not_logged_as_a_database_that_is_away(database: Database) -> None:
+    loop = Slow(database)
+    worker = Worker([loop], database)
+    with capture_logs() as logs:
+        running = asyncio.create_task(worker.run())
+        await asyncio.wait_for(loop.done.wait(), 10)
+        worker.stop()
+        await asyncio.wait_for(running, 5)
+    assert [(entry["event"], entry["queue"], entry["log_level"]) for entry in logs] == [
+        ("queue.statement_timed_out", "slow", "error"),
+        ("queue.waiting_for_database", "slow", "warning"),
+        ("queue.batch_failed", "slow", "error"),
+    ]
+    assert isinstance(logs[0]["exc_info"], psycopg.errors.QueryCanceled)
 
 
 @pytest.mark.parametrize(
