@@ -11,6 +11,7 @@ from switchboard.intake.formats.payloads import (
     Payload,
     check_rows,
     check_size,
+    find_plain_rows,
     read_payload,
     refuse,
     replace_unpaired,
@@ -76,6 +77,8 @@ def _read_json(text: bytes, limits: Limits) -> list[Payload]:
         return [require_object(read_payload(text, limits), "")]
     check_size(text, limits.batch_bytes)
     rows = _split_array(text)
+    if len(rows) <= limits.rows and (plain := find_plain_rows(text, rows, limits)):
+        return plain
     return _read_rows(map(bytes, rows), len(rows), limits)
 
 

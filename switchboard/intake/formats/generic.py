@@ -26,7 +26,7 @@ class Generic(AnswersFormat):
         rule = mapping.rules.get("source_own_id") if mapping else None
         if rule:
             return as_text(rule.read(flatten(payload)), 200)
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, dict):
             return None
         key = _own_id_key(tuple(payload))
         value = payload.get(key) if key else None

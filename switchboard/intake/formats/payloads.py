@@ -1,6 +1,7 @@
 """One JSON text made safe to keep: decoded, bounded, and free of what Postgres' jsonb refuses."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
@@ -9,6 +10,7 @@ import msgspec
 from switchboard.kernel.errors import InvalidError, Problem, TooLargeError, UnreadableError
 
 _JSON = msgspec.json.Decoder()
+_OBJECTS = msgspec.json.Decoder(list[dict[str, object]])
 # In this order: a pair of surrogates, a surrogate by itself, any other escape (so that `\\ud83d` is not one).
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -57,6 +59,22 @@ def read_payload(text: bytes, limits: Limits = DEFAULT_LIMITS, *, row: str = "")
         value = _without_nul(value)
         text = msgspec.json.encode(value)
     return Payload(text, value)
+
+
+def find_plain_rows(text: bytes, rows: Sequence[msgspec.Raw], limits: Limits) -> list[Payload] | None:
+    """What `read_payload` and `require_object` make of each row of a JSON array, told from the whole text at once.
+
+    None where it cannot be told: then each row is looked at by itself.
+    """
+    # An array of objects has one bracket and each row a brace: what is left is the deepest that any row can nest.
+    deepest = text.count(b"{") + text.count(b"[") - len(rows)
+    if deepest > limits.depth or len(text) > limits.body_bytes or b"\\u0000" in text:
+        return None
+    try:
+        values = _OBJECTS.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return [Payload(bytes(row), value) for row, value in zip(rows, values, strict=True)]
 
 
 def require_object(payload: Payload, row: str) -> Payload:

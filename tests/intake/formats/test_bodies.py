@@ -200,3 +200,27 @@ def test_what_json_can_say_comes_back(value: object) -> None:
     except InvalidError:
         return
     assert msgspec.json.decode(payload.raw) == payload.value
+
+
+@given(
+    rows=st.lists(
+        st.recursive(
+            st.none() | st.integers(-5, 5) | st.text("a{[\0\\", max_size=3),
+            lambda child: st.lists(child, max_size=2) | st.dictionaries(st.text(max_size=2), child, max_size=2),
+            max_leaves=6,
+        ),
+        max_size=4,
+    ),
+    depth=st.integers(1, 3),
+    body_bytes=st.integers(4, 60),
+)
+def test_an_array_is_read_as_its_rows_would_be_by_themselves(rows: list[object], depth: int, body_bytes: int) -> None:
+    limits = Limits(body_bytes=body_bytes, rows=3, depth=depth)
+    texts = [msgspec.json.encode(row) for row in rows]
+    answers: list[object] = []
+    for body, kind in ((b"[%b]" % b",".join(texts), JSON), (b"\n".join(texts), "application/x-ndjson")):
+        try:
+            answers.append(read_body(body, kind, limits))
+        except SwitchboardError as error:
+            answers.append((error.code, error.problems))
+    assert answers[0] == answers[1]
