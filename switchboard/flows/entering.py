@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from switchboard.flows import repository, repository_runs
+from switchboard.flows import first_steps, repository, repository_runs
 from switchboard.flows.knowledge import Knowledge, SubjectKey, subject_key
 from switchboard.flows.models import STARTED, WHOLE, NewRun, Tally, Version
 from switchboard.kernel import events
@@ -15,7 +15,7 @@ from switchboard.kernel.events import Actor, Event
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.queues import wake
 
-QUEUE = "steps"
+QUEUE = first_steps.QUEUE
 # Runs of campaigns have a queue of their own, so that single runs never stand behind a million of them.
 CAMPAIGN_QUEUE = "campaign-steps"
 DEEPEST = 5
@@ -114,13 +114,15 @@ def _subjects(event: Event) -> list[UUID]:
 async def _begin(tx: Tx, version: Version, runs: Sequence[NewRun]) -> int:
     if not runs:
         return 0
-    begun = set(await repository_runs.enter(tx, version.key, version.flow.reentry_after, runs))
+    entered = set(await repository_runs.enter(tx, version.key, version.flow.reentry_after, runs))
+    begun = [run for run in runs if run.id in entered]
     if not begun:
         return 0
     await repository.insert_tallies(tx, version.key, [Tally(WHOLE, STARTED, len(begun))])
-    _listen(tx, version, [run for run in runs if run.id in begun])
-    await events.append(tx, [_started(version, run) for run in runs if run.id in begun])
-    await wake(tx, QUEUE)
+    _listen(tx, version, begun)
+    await events.append(tx, [_started(version, run) for run in begun])
+    if not first_steps.are_taken(tx, begun):
+        await wake(tx, QUEUE)
     return len(begun)
 
 

@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from switchboard.flows.cohorts import Cohort
 from switchboard.flows.models import Ending, Run, RunPosition, StepRecord
 from switchboard.flows.repository_runs import RUN
 from switchboard.kernel.columns import Column
 from switchboard.kernel.db import Tx
+
+_ALIKE = "workspace_id, flow_id, version, step, phase, campaign_id, contact_id IS NOT NULL"
+_COHORT = f"""{_ALIKE} AS has_contact, count(*), min(due_at), max(due_at), array_agg(place)::text, array_agg(id)::text,
+                   array_agg(revision)::text, array_agg(contact_id)::text, array_agg(lead_id)::text,
+                   array_agg(due_at)::text"""
 
 
 async def claim(tx: Tx, since: datetime, limit: int, *, of_campaigns: bool = False) -> tuple[datetime, list[Cohort]]:
@@ -20,23 +26,34 @@ async def claim(tx: Tx, since: datetime, limit: int, *, of_campaigns: bool = Fal
     rows = await tx.fetch_tuples(
         f"""
         SELECT app.now(), cohort.* FROM (SELECT) AS one LEFT JOIN (
-            SELECT workspace_id, flow_id, version, step, phase, campaign_id, contact_id IS NOT NULL AS has_contact,
-                   count(*), min(due_at), max(due_at), array_agg(place)::text, array_agg(id)::text,
-                   array_agg(revision)::text, array_agg(contact_id)::text, array_agg(lead_id)::text,
-                   array_agg(due_at)::text
-            FROM (
+            SELECT {_COHORT} FROM (
                 SELECT ctid AS place, workspace_id, flow_id, version, step, phase, id, revision, contact_id, lead_id,
                        campaign_id, due_at
                 FROM app.run
                 WHERE due_at >= %s AND due_at <= app.now() AND due_at IS NOT NULL AND parked IS NULL
                   AND {kind}
                 ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
-            ) AS due GROUP BY workspace_id, flow_id, version, step, phase, campaign_id, contact_id IS NOT NULL
+            ) AS due GROUP BY {_ALIKE}
         ) AS cohort ON true
         """,
         (since, limit),
     )
     return rows[0][0], [Cohort(*row[1:]) for row in rows if row[1] is not None]
+
+
+async def find_begun(tx: Tx, run_ids: Sequence[UUID]) -> list[Cohort]:
+    """Runs that this very transaction has begun, as far as they are due: nobody else can see them."""
+    # By primary key.
+    rows = await tx.fetch_tuples(
+        f"""
+        SELECT {_COHORT} FROM (
+            SELECT ctid AS place, * FROM app.run
+            WHERE workspace_id = %s AND id = ANY(%s) AND due_at <= app.now() AND parked IS NULL
+        ) AS begun GROUP BY {_ALIKE}
+        """,
+        (tx.workspace_id, list(run_ids)),
+    )
+    return [Cohort(*row) for row in rows]
 
 
 async def load_runs(tx: Tx, places: Sequence[Column], most: int) -> list[Run]:

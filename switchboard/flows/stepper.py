@@ -26,7 +26,7 @@ from switchboard.flows.knowledge import Knowledge
 from switchboard.flows.models import Ending, Run, Version, VersionKey
 from switchboard.flows.subject_actions import SUBJECT_ACTIONS
 from switchboard.flows.subjects import SubjectKinds
-from switchboard.flows.trails import Trail, find_trail, follow, stand_in
+from switchboard.flows.trails import FindTrail, find_trail, go_together, stand_in
 from switchboard.flows.versions import VersionShelf
 from switchboard.flows.walking import MOST_STEPS_A_TICK, Batch, Walk, begin_walk
 from switchboard.kernel.clock import monotonic_seconds
@@ -50,7 +50,6 @@ TALLY_DAYS = timedelta(days=40)
 
 Advance = Callable[[Batch], Awaitable[None]]
 Held = TypeVar("Held", Run, Cohort)
-FindTrail = Callable[[Cohort, Batch], Awaitable[Trail | None]]
 
 log = structlog.get_logger()
 
@@ -153,18 +152,9 @@ class StepLoop:
     async def _go_together(self, tx: Tx, version: Version, cohort: Cohort, now: datetime) -> bool:
         """Let one go ahead and all others follow, where they can."""
         batch = await self._batch_of(tx, version, [stand_in(cohort)], now)
-        try:
-            async with tx.savepoint():
-                trail = await self._find_trail(cohort, batch)
-                if trail is None:
-                    return False
-                await follow(trail)
-            self._note_left(batch)
-        except Exception as error:
-            if concerns_batch(error):
-                raise
-            log.warning("flow.cohort_failed", flow_id=str(cohort.flow_id), step=cohort.step, exc_info=error)
+        if not await go_together(cohort, batch, self._find_trail):
             return False
+        self._note_left(batch)
         return True
 
     async def _go_alone(

@@ -7,9 +7,12 @@ Python. Whatever needs code for each run (a condition, an owner, a local hour) i
 """
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
+
+import structlog
 
 from switchboard.delivery.service import queue_alike
 from switchboard.flows import repository, repository_cohorts
@@ -21,9 +24,12 @@ from switchboard.flows.models import EndedRun, Ending, Run
 from switchboard.flows.walking import MOST_STEPS_A_TICK, Batch, Walk, position_of
 from switchboard.kernel.events import Event
 from switchboard.kernel.events_alike import AlikeEvents, append_alike
+from switchboard.kernel.queues import concerns_batch
 
 NOBODY = UUID(int=0)
 """Stands for the run and the contact of whoever follows."""
+
+log = structlog.get_logger()
 
 
 class StrayedError(Exception):
@@ -52,6 +58,26 @@ async def find_trail(cohort: Cohort, batch: Batch) -> Trail | None:
     if walk.is_moving:
         walk.pause()
     return Trail(cohort, batch, walk)
+
+
+FindTrail = Callable[[Cohort, Batch], Awaitable[Trail | None]]
+
+
+async def go_together(cohort: Cohort, batch: Batch, find_trail: FindTrail = find_trail) -> bool:
+    """Let the stand-in of the batch go ahead and all others follow; where they cannot, nothing is written."""
+    try:
+        async with batch.tx.savepoint():
+            trail = await find_trail(cohort, batch)
+            if trail is None:
+                return False
+            await follow(trail)
+    except Exception as error:
+        if concerns_batch(error):
+            raise
+        # Each run by itself says what is wrong with it.
+        log.warning("flow.cohort_failed", flow_id=str(cohort.flow_id), step=cohort.step, exc_info=error)
+        return False
+    return True
 
 
 async def follow(trail: Trail) -> None:
