@@ -106,9 +106,9 @@ def build_loops(settings: Settings, database: Database) -> list[Loop]:
         **intake_wiring.job_handlers(database),
         **inbox_wiring.job_handlers(settings),
         **campaign_work.job_handlers(),
-        housekeeping.KIND: housekeeping.clean_up,
+        **housekeeping.job_handlers(settings),
     }
-    jobs = JobLoop(database, handlers)
+    jobs = JobLoop(database, handlers, alone=[housekeeping.KIND])
     segments = people_wiring.build_loops(database, vocabulary)
     mail = MailListener.from_settings(settings, database)
     steps = [

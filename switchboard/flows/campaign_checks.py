@@ -32,6 +32,7 @@ LONGEST_TEST = timedelta(days=90)
 NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 # Of a segment or an import: some of its people are not known yet.
+_FORGOTTEN = "The rows of this import are past KEEP_SIGNALS_MONTHS. Choose a segment of its people."
 _UNREADY = frozenset({"building", "uploaded", "ready", "running"})
 
 _CHOICES: tuple[tuple[str, object], ...] = (
@@ -55,7 +56,7 @@ async def check_form(tx: Tx, form: CampaignForm) -> None:
 
 async def check_ready(tx: Tx, campaign: Campaign, variants: Sequence[Variant]) -> None:
     """Raise InvalidError with everything that stands against starting a campaign."""
-    problems = await _check_audience(tx, campaign)
+    problems = await _list_troubles(tx, campaign)
     if campaign.start_kind == "at" and campaign.start_at is None:
         problems.append(Problem("start_at", "Say when the campaign starts."))
     for one in variants:
@@ -67,7 +68,14 @@ async def check_ready(tx: Tx, campaign: Campaign, variants: Sequence[Variant]) -
         raise InvalidError("The campaign cannot start.", problems=problems)
 
 
-async def _check_audience(tx: Tx, campaign: Campaign) -> list[Problem]:
+async def check_audience(tx: Tx, campaign: Campaign) -> None:
+    """Raise InvalidError when the audience of a campaign cannot be read, or not to its end."""
+    problems = await _list_troubles(tx, campaign)
+    if problems:
+        raise InvalidError("The campaign cannot take its audience in.", problems=problems)
+
+
+async def _list_troubles(tx: Tx, campaign: Campaign) -> list[Problem]:
     if campaign.audience_kind not in ("segment", "import"):
         return []
     is_segment = campaign.audience_kind == "segment"
@@ -75,6 +83,8 @@ async def _check_audience(tx: Tx, campaign: Campaign) -> list[Problem]:
     state = await find(tx, campaign.audience_id) if campaign.audience_id else None
     if state is None:
         return [Problem("audience_id", f"There is no such {campaign.audience_kind}. Choose another.")]
+    if state == "forgotten":
+        return [Problem("audience_id", _FORGOTTEN)]
     if state in _UNREADY:
         return [Problem("audience_id", f"The {campaign.audience_kind} is not complete yet. Start when it is.")]
     return []

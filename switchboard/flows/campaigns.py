@@ -13,7 +13,7 @@ from uuid import UUID
 from switchboard.accounts.models import Caller
 from switchboard.delivery.service import hold_campaign
 from switchboard.flows import repository_campaigns, repository_recipients
-from switchboard.flows.campaign_checks import check_form, check_ready, needs_winner, require_number
+from switchboard.flows.campaign_checks import check_audience, check_form, check_ready, needs_winner, require_number
 from switchboard.flows.campaign_models import (
     MISSED_STATES,
     RECIPIENT_STATES,
@@ -128,12 +128,14 @@ async def pause_campaign(tx: Tx, caller: Caller, campaign_id: UUID, reason: str 
 async def resume_campaign(tx: Tx, caller: Caller, campaign_id: UUID) -> Campaign:
     """Let a paused campaign go on where it stood. With a throttle or a new one, those who wait are spread from now.
 
-    Raises CampaignNotFoundError, CampaignStateError.
+    Raises CampaignNotFoundError, CampaignStateError, and InvalidError when the rest of its audience is forgotten.
     """
     caller.require("admin")
     await _hasten(tx, campaign_id, NOW)
     campaign = await _lock(tx, caller, campaign_id)
     _require_state(campaign, "resumed", "paused")
+    if not campaign.is_taken_in:
+        await check_audience(tx, campaign)
     state: CampaignState = "running" if campaign.is_taken_in else "starting"
     if campaign.throttle_per_minute is None and campaign.sweep != "spread":
         await repository_campaigns.set_resumed(tx, campaign_id, state, "resume", is_held=False)

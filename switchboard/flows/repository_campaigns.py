@@ -214,10 +214,15 @@ async def find_segment_state(tx: Tx, segment_id: UUID) -> str | None:
 
 
 async def find_import_state(tx: Tx, import_id: UUID) -> str | None:
-    """How far an import has come."""
-    # By primary key.
+    """How far an import has come; `forgotten` when signals of its time are no longer kept."""
+    # By the primary keys of both.
     found: str | None = await tx.fetch_value(
-        "SELECT state FROM app.import WHERE workspace_id = %s AND id = %s", (tx.workspace_id, import_id)
+        """
+        SELECT CASE WHEN i.created_at < l.kept_since THEN 'forgotten' ELSE i.state END
+        FROM app.import i LEFT JOIN app.log_keeping l ON l.log = 'signal'
+        WHERE i.workspace_id = %s AND i.id = %s
+        """,
+        (tx.workspace_id, import_id),
     )
     return found
 

@@ -55,13 +55,15 @@ async def load_flows(tx: Tx, flow_ids: Sequence[UUID]) -> dict[UUID, FlowChoice]
 
 
 async def list_imports(tx: Tx, limit: int) -> list[ImportChoice]:
-    """The newest imports that made or found somebody."""
-    # Walks the index import_list.
+    """The newest imports that made or found somebody, and whose signals are still kept."""
+    # Walks the index import_list, after one row by primary key.
     return await tx.fetch_all(
         ImportChoice,
         f"""
         SELECT {_IMPORT} FROM app.import
-        WHERE workspace_id = %s AND state IN ('done', 'cancelled') ORDER BY id DESC LIMIT %s
+        WHERE workspace_id = %s AND state IN ('done', 'cancelled')
+          AND created_at >= coalesce((SELECT kept_since FROM app.log_keeping WHERE log = 'signal'), '-infinity')
+        ORDER BY id DESC LIMIT %s
         """,
         (tx.workspace_id, limit),
     )

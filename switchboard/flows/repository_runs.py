@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from switchboard.flows.models import (
@@ -256,6 +256,19 @@ async def end_runs(tx: Tx, endings: Sequence[Ending]) -> list[EndedRun]:
             "reasons": [ending.reason for ending in endings],
             "steps": [ending.step for ending in endings],
         },
+    )
+
+
+async def delete_ended(tx: Tx, before: datetime, most: int) -> int:
+    """Forget runs that had ended by then, the oldest first; says how many they were."""
+    # By the index run_ended_by_end from its beginning, at most a batch.
+    return await tx.execute(
+        """
+        DELETE FROM app.run_ended WHERE workspace_id = %(workspace)s AND id IN (
+            SELECT id FROM app.run_ended WHERE workspace_id = %(workspace)s AND ended_at < %(before)s
+            ORDER BY ended_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+        """,
+        {"workspace": tx.workspace_id, "before": before, "most": most},
     )
 
 

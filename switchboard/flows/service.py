@@ -1,7 +1,7 @@
 """Flows as a workspace keeps them: saving versions, switching on and off, the library, and how runs stand."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from switchboard.accounts import service as accounts
@@ -205,6 +205,11 @@ async def list_history(tx: Tx, caller: Caller, run_id: UUID) -> list[StepRecord]
     """What a run did, step by step; empty for one that is unknown."""
     caller.require("viewer")
     return await repository_runs.list_history(tx, run_id, MOST_RECORDS)
+
+
+async def forget_ended_runs(tx: Tx, before: datetime, most: int) -> int:
+    """Delete runs of the workspace that had ended by then, at most so many; says how many. Their tallies stay."""
+    return await repository_runs.delete_ended(tx, before, most)
 
 
 async def list_failed_runs(tx: Tx, caller: Caller, *, limit: int = 10) -> list[FailedRun]:

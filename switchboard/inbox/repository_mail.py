@@ -1,6 +1,7 @@
 """The statements about mail as it came in and the files in it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from switchboard.inbox.models import Attachment, AttachmentContent, InboundMail, MailOutcome
@@ -58,6 +59,20 @@ async def find_original(tx: Tx, message_id: UUID) -> bytes | None:
         (tx.workspace_id, message_id),
     )
     return raw
+
+
+async def delete_originals(tx: Tx, before: datetime, most: int) -> int:
+    """Forget mail as it came in before then, once it has been read; says how many they were."""
+    # By the index inbound_mail_by_age from its beginning, at most a batch.
+    return await tx.execute(
+        """
+        DELETE FROM app.inbound_mail WHERE workspace_id = %(workspace)s AND id IN (
+            SELECT id FROM app.inbound_mail
+            WHERE workspace_id = %(workspace)s AND created_at < %(before)s AND outcome IS NOT NULL
+            ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+        """,
+        {"workspace": tx.workspace_id, "before": before, "most": most},
+    )
 
 
 async def insert_attachments(tx: Tx, message_id: UUID, attachments: Sequence[IncomingAttachment]) -> None:

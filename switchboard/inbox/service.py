@@ -9,7 +9,7 @@ from uuid import UUID
 
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller
-from switchboard.inbox import repository
+from switchboard.inbox import repository, repository_mail
 from switchboard.inbox.answering import find_draft, reply, reply_to_contact, save_draft
 from switchboard.inbox.errors import ConversationNotFoundError
 from switchboard.inbox.models import Conversation, ConversationSummary, Position, View
@@ -132,6 +132,11 @@ async def note(tx: Tx, caller: Caller, conversation_id: UUID, body: str) -> UUID
     note_id = await people.add_note(tx, caller, conversation.contact_id, body)
     await _tell(tx, "conversation.noted", conversation, caller.actor, note_id=note_id)
     return note_id
+
+
+async def forget_originals(tx: Tx, before: datetime, most: int) -> int:
+    """Delete mail of the workspace as it came in before then, at most so much; the messages read from it stay."""
+    return await repository_mail.delete_originals(tx, before, most)
 
 
 async def _lock(tx: Tx, caller: Caller, conversation_id: UUID) -> Conversation:

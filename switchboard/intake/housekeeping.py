@@ -6,7 +6,7 @@ from datetime import timedelta
 from switchboard.intake import repository_signals
 from switchboard.kernel.db import Tx
 from switchboard.kernel.jobs import Again
-from switchboard.kernel.partitions import PARTITIONED
+from switchboard.kernel.partitions import PARTITIONED, ensure_partition
 
 KIND = "intake.housekeeping"
 MOST_KEYS = 5_000
@@ -21,5 +21,5 @@ async def clean_up(tx: Tx, payload: Mapping[str, object]) -> Again:
         return Again(payload)
     for parent in PARTITIONED:
         for months in range(MONTHS_AHEAD + 1):
-            await repository_signals.ensure_partition(tx, parent, months)
+            await ensure_partition(tx, parent, months)
     return Again(payload, after=NEXT_DAY)

@@ -179,11 +179,3 @@ async def delete_expired_keys(tx: Tx, most: int) -> int:
         """,
         (tx.workspace_id, most),
     )
-
-
-async def ensure_partition(tx: Tx, parent: str, months_ahead: int) -> None:
-    """Make a month's partition unless it is there."""
-    # Touches catalogs only.
-    await tx.execute(
-        "SELECT app.ensure_partition(%s, (app.now() + make_interval(months => %s))::date)", (parent, months_ahead)
-    )

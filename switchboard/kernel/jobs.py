@@ -5,7 +5,7 @@ does one slice and asks to be called `Again`: progress survives any crash, and o
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -86,12 +86,14 @@ class JobLoop:
 
     A commit for each would cost more than most jobs. No job harms another: a batch in which one fails, or has to wait
     for a lock, or ends the process, is undone as a whole, and its jobs are taken one by one, then by two, by four.
+    Jobs of the kinds in `alone` never share a transaction.
     """
 
     name = QUEUE
     patience_seconds = PATIENCE_SECONDS
 
-    def __init__(self, database: Database, handlers: Mapping[str, JobHandler]) -> None:
+    def __init__(self, database: Database, handlers: Mapping[str, JobHandler], *, alone: Collection[str] = ()) -> None:
+        self._alone = frozenset(alone)
         self._database = database
         self._handlers = dict(handlers)
         self._claims = JobClaims(handlers)
@@ -147,8 +149,8 @@ class JobLoop:
         """Run them one after the other until the time is over, or the next is a long one: all are held meanwhile."""
         until = monotonic_seconds() + BATCH_SECONDS
         for job in jobs:
-            is_long = self._seconds.get(job.kind, 0.0) > LONG_SECONDS
-            if (is_long and len(jobs) > 1) or (batch.ran and monotonic_seconds() >= until):
+            goes_alone = job.kind in self._alone or self._seconds.get(job.kind, 0.0) > LONG_SECONDS
+            if (goes_alone and len(jobs) > 1) or (batch.ran and monotonic_seconds() >= until):
                 return
             await tx.enter_workspace(job.workspace_id)
             tx.newcomers.clear()

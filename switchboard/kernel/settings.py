@@ -22,6 +22,7 @@ REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 OTHER_NAMES = {"REDIS_URI": "REDIS_URL"}
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Months = Annotated[int, Field(ge=0, le=1_200)]
 
 
 class Settings(BaseModel):
@@ -140,6 +141,31 @@ class Settings(BaseModel):
         ge=1,
         le=1_000_000,
         description="Most that is kept of signals while Postgres is away, on the disk of SWITCHBOARD_HOME or in Redis.",
+    )
+    keep_signals_months: Months = Field(
+        default=24,
+        alias="KEEP_SIGNALS_MONTHS",
+        description="Months that signals, and what came of them, are kept; 0 for ever.",
+    )
+    keep_events_months: Months = Field(
+        default=0,
+        alias="KEEP_EVENTS_MONTHS",
+        description="Months that events, and with them timelines, are kept; 0 for ever.",
+    )
+    keep_attempts_months: Months = Field(
+        default=24,
+        alias="KEEP_ATTEMPTS_MONTHS",
+        description="Months that each try to send a message is kept; 0 for ever.",
+    )
+    keep_runs_months: Months = Field(
+        default=24,
+        alias="KEEP_RUNS_MONTHS",
+        description="Months that the steps of runs, and runs that have ended, are kept; 0 for ever.",
+    )
+    keep_mail_months: Months = Field(
+        default=24,
+        alias="KEEP_MAIL_MONTHS",
+        description="Months that mail is kept as it came in, beside the message read from it; 0 for ever.",
     )
     session_length: timedelta = Field(
         default=timedelta(days=14), alias="SESSION_LENGTH", description="How long a sign-in lasts, in seconds."

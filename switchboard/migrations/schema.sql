@@ -2,6 +2,54 @@
 
 CREATE SCHEMA app;
 
+CREATE OR REPLACE FUNCTION app.drop_oldest_month(parent text, before date)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '200ms'
+AS $function$
+DECLARE
+    child text;
+    following date;
+BEGIN
+    IF parent NOT IN ('event', 'signal', 'signal_outcome', 'attempt', 'run_step') THEN
+        RAISE EXCEPTION 'app.% is not partitioned by time', parent;
+    END IF;
+    IF NOT app.is_queue_loop() THEN
+        RAISE EXCEPTION 'only a queue loop sees what the work of all workspaces needs';
+    END IF;
+    IF before > date_trunc('month', app.now() AT TIME ZONE 'UTC') - interval '1 month' THEN
+        RAISE EXCEPTION 'this month and the one before it are always kept';
+    END IF;
+    SELECT c.relname, to_date(right(c.relname, 7), 'YYYY"m"MM') + interval '1 month' INTO child, following
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = ('app.' || parent)::regclass AND c.relname ~ '_y[0-9]{4}m[0-9]{2}$'
+    ORDER BY c.relname LIMIT 1;
+    IF child IS NULL OR following > before THEN
+        RETURN 'nothing';
+    END IF;
+    IF app.is_log_in_use(parent, following) THEN
+        RETURN 'in_use';
+    END IF;
+    BEGIN
+        -- Of the parent alone: its other months need no lock, and are many.
+        EXECUTE format('LOCK TABLE ONLY app.%I IN ACCESS EXCLUSIVE MODE', parent);
+        -- Somebody may have asked meanwhile that an old signal is recognised again; from here on nobody can.
+        IF app.is_log_in_use(parent, following) THEN
+            RAISE EXCEPTION USING ERRCODE = 'lock_not_available';
+        END IF;
+        EXECUTE format('DROP TABLE app.%I', child);
+    EXCEPTION WHEN lock_not_available OR deadlock_detected OR undefined_table THEN
+        RETURN 'busy';
+    END;
+    INSERT INTO app.log_keeping AS l (log, dropped_before) VALUES (parent, following::timestamp AT TIME ZONE 'UTC')
+    ON CONFLICT (log) DO UPDATE SET dropped_before = greatest(l.dropped_before, excluded.dropped_before);
+    RETURN 'dropped';
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION app.ensure_partition(parent text, day date)
  RETURNS void
  LANGUAGE plpgsql
@@ -31,6 +79,13 @@ BEGIN
     EXECUTE format('ALTER TABLE app.%I FORCE ROW LEVEL SECURITY', child);
 END
 $function$
+;
+
+CREATE OR REPLACE FUNCTION app.is_log_in_use(log text, before date)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN CASE WHEN (log = ANY (ARRAY['signal'::text, 'signal_outcome'::text])) THEN (EXISTS (SELECT FROM app.signal_due WHERE (signal_due.signal_id < (rpad(lpad(to_hex(((EXTRACT(epoch FROM ((is_log_in_use.before)::timestamp without time zone AT TIME ZONE 'UTC'::text)) * (1000)::numeric))::bigint), 12, '0'::text), 32, '0'::text))::uuid))) WHEN (log = 'attempt'::text) THEN (EXISTS (SELECT FROM app.outbox WHERE (outbox.message_id < (rpad(lpad(to_hex(((EXTRACT(epoch FROM ((is_log_in_use.before)::timestamp without time zone AT TIME ZONE 'UTC'::text)) * (1000)::numeric))::bigint), 12, '0'::text), 32, '0'::text))::uuid))) ELSE false END
 ;
 
 CREATE OR REPLACE FUNCTION app.is_queue_loop()
@@ -637,6 +692,7 @@ CREATE TABLE app.inbound_mail (
 );
 ALTER TABLE app.inbound_mail ADD CONSTRAINT inbound_mail_outcome_check CHECK ((outcome = ANY (ARRAY['received'::text, 'automatic'::text, 'bounce'::text, 'own_mail'::text, 'duplicate'::text, 'no_sender'::text, 'to_notice'::text])));
 ALTER TABLE app.inbound_mail ADD CONSTRAINT inbound_mail_pkey PRIMARY KEY (id);
+CREATE INDEX inbound_mail_by_age ON app.inbound_mail USING btree (workspace_id, created_at);
 CREATE INDEX inbound_mail_by_message ON app.inbound_mail USING btree (message_id) WHERE (message_id IS NOT NULL);
 CREATE UNIQUE INDEX inbound_mail_once ON app.inbound_mail USING btree (workspace_id, header_id, recipient);
 ALTER TABLE app.inbound_mail ENABLE ROW LEVEL SECURITY;
@@ -716,6 +772,13 @@ ALTER TABLE app.letter_frame ADD CONSTRAINT letter_frame_pkey PRIMARY KEY (works
 ALTER TABLE app.letter_frame ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.letter_frame FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.letter_frame AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+
+CREATE TABLE app.log_keeping (
+    log text NOT NULL,
+    kept_since timestamp with time zone,
+    dropped_before timestamp with time zone
+);
+ALTER TABLE app.log_keeping ADD CONSTRAINT log_keeping_pkey PRIMARY KEY (log);
 
 CREATE TABLE app.mailbox_mail (
     id uuid NOT NULL,
@@ -1054,6 +1117,7 @@ CREATE TABLE app.run_ended (
 ALTER TABLE app.run_ended ADD CONSTRAINT run_ended_outcome_check CHECK ((outcome = ANY (ARRAY['finished'::text, 'stopped'::text, 'failed'::text])));
 ALTER TABLE app.run_ended ADD CONSTRAINT run_ended_pkey PRIMARY KEY (id);
 CREATE INDEX run_ended_by_contact ON app.run_ended USING btree (workspace_id, contact_id, ended_at DESC) WHERE (contact_id IS NOT NULL);
+CREATE INDEX run_ended_by_end ON app.run_ended USING btree (workspace_id, ended_at);
 CREATE INDEX run_ended_failed ON app.run_ended USING btree (workspace_id, ended_at DESC) WHERE (outcome = 'failed'::text);
 ALTER TABLE app.run_ended ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.run_ended FORCE ROW LEVEL SECURITY;

@@ -14,7 +14,14 @@ from switchboard.kernel import migrations
 from switchboard.kernel.disk import MINIMUM_FREE_BYTES
 from switchboard.kernel.errors import ConfigurationError
 from switchboard.kernel.settings import Settings
-from switchboard.ops.diagnostic_queries import Connection, clock_skew_seconds, oldest_snapshot_seconds
+from switchboard.ops import retention
+from switchboard.ops.diagnostic_queries import (
+    Connection,
+    clock_skew_seconds,
+    oldest_months,
+    oldest_snapshot_seconds,
+    the_present,
+)
 from switchboard.ops.schema import check_application_role
 
 TIMEOUT_SECONDS = 5
@@ -37,7 +44,7 @@ class Finding:
 def examine(settings: Settings, database_url: str) -> list[Finding]:
     """Every finding, the worst not first but in the order in which parts rest on each other."""
     checks: list[Callable[[], Iterator[Finding]]] = [
-        lambda: _database(database_url),
+        lambda: _database(settings, database_url),
         lambda: _disk(settings),
         lambda: _spool(settings),
         lambda: _redis(settings),
@@ -48,11 +55,12 @@ def examine(settings: Settings, database_url: str) -> list[Finding]:
     return [finding for check in checks for finding in check()]
 
 
-def _database(url: str) -> Iterator[Finding]:
+def _database(settings: Settings, url: str) -> Iterator[Finding]:
     try:
         check_application_role(url)
         with migrations.connect(url) as connection:
             yield from _connected(connection)
+            yield _kept(settings, connection)
     except ConfigurationError as error:
         yield Finding("database", "bad", error.message, "Mend this first: nothing works without the database.")
 
@@ -83,6 +91,19 @@ def _oldest_snapshot(connection: Connection) -> Finding:
         advice = "Find it in pg_stat_activity and end it: queues slow down behind it."
         return Finding("oldest transaction", "warning", f"open for {age / 60:.0f} minutes", advice)
     return Finding("oldest transaction", "ok", f"{age:.0f} s")
+
+
+def _kept(settings: Settings, connection: Connection) -> Finding:
+    detail = ", ".join(f"{what} {_describe_months(months)}" for what, months in retention.months_kept(settings).items())
+    late = retention.list_overdue(settings, the_present(connection), oldest_months(connection))
+    if late:
+        advice = "Work or a long transaction holds it back: see the lines retention.month in the log of `work`."
+        return Finding("kept", "warning", f"{detail}; past their time: {', '.join(late)}", advice)
+    return Finding("kept", "ok", detail)
+
+
+def _describe_months(months: int) -> str:
+    return f"{months} month{'' if months == 1 else 's'}" if months else "for ever"
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

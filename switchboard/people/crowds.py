@@ -137,6 +137,8 @@ async def _complete_import(tx: Tx, text: str) -> UUID:
     state = await repository.find_import_state(tx, import_id) if import_id else None
     if import_id is None or state is None:
         raise _wrong("of", "there is no such import; its id stands in the address of its page")
+    if state == "forgotten":
+        raise _wrong("of", "who came with this import is no longer known: its rows are past KEEP_SIGNALS_MONTHS")
     if state != "done":
         raise _wrong("of", f"the import is {state}; wait until it is done")
     return import_id

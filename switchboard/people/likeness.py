@@ -103,7 +103,7 @@ def name_likeness(first: str, second: str) -> int:
     return round(max(fuzz.token_sort_ratio(a, b) for a in full_forms(first) for b in full_forms(second)))
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_096)
 def full_forms(folded: str) -> tuple[str, ...]:
     """A folded name as it is, and with a short first name spelt out: `bob smith`, `robert smith`."""
     first, _, rest = folded.partition(" ")
@@ -130,7 +130,7 @@ def company_key(company: str, name: str) -> str:
     return f"{company}|{''.join(sorted(word[0] for word in words))}"[:LONGEST_KEY] if company and words else ""
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_096)
 def _sound(word: str) -> str:
     for sound, plain in _FOREIGN_SOUNDS:
         word = word.replace(sound, plain)

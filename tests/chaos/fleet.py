@@ -125,10 +125,17 @@ def common_settings(home: Path, database_url: str) -> dict[str, str]:
 
 @contextmanager
 def fleet(
-    home: Path, logs: Path, *, database_url: Callable[[str], str], mail_port: int, api_url: str, network: Network | None
+    home: Path,
+    logs: Path,
+    *,
+    database_url: Callable[[str], str],
+    mail_port: int,
+    api_url: str,
+    network: Network | None,
+    settings: dict[str, str],
 ) -> Iterator[Fleet]:
     """One worker hands its mail to a mail server; the other, in a network of its own, to a sending API."""
-    near = common_settings(home, database_url("127.0.0.1"))
+    near = common_settings(home, database_url("127.0.0.1")) | settings
     near |= {
         "EMAIL_PROVIDER": "smtp",
         "SMTP_HOST": "127.0.0.1",
@@ -136,7 +143,7 @@ def fleet(
         "SMTP_SECURITY": "none",
         "SMTP_IN_PORT": str(free_port()),
     }
-    far = common_settings(home, database_url(network.database_host if network else "127.0.0.1"))
+    far = common_settings(home, database_url(network.database_host if network else "127.0.0.1")) | settings
     far |= {
         "EMAIL_PROVIDER": "webhook",
         "EMAIL_WEBHOOK_URL": api_url,

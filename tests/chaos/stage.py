@@ -1,6 +1,6 @@
 """The stage of chaos and soak: a Postgres, a fleet that works on it, and the providers that take what it sends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from tests.chaos.world import World, found, migrate
 from tests.external.own_postgres import INSTALLED, OWNER, own_postgres
 
 CONNECTIONS = {"max_connections": "70"}
+NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,13 @@ class Stage:
 
 @contextmanager
 def staged(
-    folder: Path, *, recipients: int, per_minute: int, disk: Path | None = None, is_cuttable: bool = False
+    folder: Path,
+    *,
+    recipients: int,
+    per_minute: int,
+    disk: Path | None = None,
+    is_cuttable: bool = False,
+    settings: Mapping[str, str] = NONE,
 ) -> Iterator[Stage]:
     """A stage with a campaign to so many; on `disk` where there is one, a worker behind a cable if that is wanted."""
     if not INSTALLED.is_dir():
@@ -57,6 +64,7 @@ def staged(
                 mail_port=stack.enter_context(mail_server(ledger)),
                 api_url=stack.enter_context(sending_api(ledger, listening)),
                 network=network,
+                settings=dict(settings),
             )
         )
         yield Stage(world, members, ledger, network)

@@ -8,12 +8,16 @@ import pytest
 from switchboard.accounts.models import Caller
 from switchboard.entrypoints.assembly import contact_holders
 from switchboard.flows import campaigns
+from switchboard.flows.campaign_audiences import list_audiences
 from switchboard.flows.campaign_models import Campaign
 from switchboard.flows.errors import CampaignStateError
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.ids import new_id
+from switchboard.kernel.partitions import note_kept_since
 from switchboard.people import merging
+from switchboard.people.crowds import tag_crowd
+from switchboard.people.segment_models import Crowd
 from tests.conftest import Urls, move_clock
 from tests.flows.campaign_world import (
     LETTER,
@@ -104,6 +108,27 @@ async def test_an_audience_that_is_not_there_keeps_it_from_starting(
         with pytest.raises(InvalidError) as refused:
             await campaigns.start_campaign(tx, owner, campaign.id)
     assert refused.value.problems[0].message == f"There is no such {kind}. Choose another."
+
+
+async def test_an_import_whose_rows_are_past_their_time_is_no_audience(
+    database: Database, workspace_id: UUID, owner: Caller
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        import_id = await add_import(tx, [*await add_people(tx, 3)])
+        campaign = await add_campaign(tx, owner, audience_kind="import", audience_id=import_id)
+        assert "import" in {one.kind for one in await list_audiences(tx, owner)}
+        await note_kept_since(tx, "signal", await tx.now() + timedelta(seconds=1))
+        assert "import" not in {one.kind for one in await list_audiences(tx, owner)}
+        with pytest.raises(InvalidError) as refused:
+            await campaigns.start_campaign(tx, owner, campaign.id)
+        with pytest.raises(InvalidError) as not_filled:
+            await tag_crowd(tx, owner, Crowd("import", str(import_id)), ["old"])
+        await tx.execute("UPDATE app.campaign SET state = 'paused' WHERE id = %s", (campaign.id,))
+        with pytest.raises(InvalidError) as not_resumed:
+            await campaigns.resume_campaign(tx, owner, campaign.id)
+    expected = "The rows of this import are past KEEP_SIGNALS_MONTHS. Choose a segment of its people."
+    assert [one.value.problems[0].message for one in (refused, not_resumed)] == [expected] * 2
+    assert "past KEEP_SIGNALS_MONTHS" in not_filled.value.problems[0].message
 
 
 async def test_a_segment_that_is_being_built_keeps_it_from_starting(

@@ -256,3 +256,14 @@ async def test_a_priority_that_nobody_looks_at_is_refused(database: Database, wo
     with pytest.raises(ValueError, match="priority 10 is none of 0 to 9"):
         await add(database, workspace_id, ["never"], priority=10)
     assert await left(database, workspace_id) == []
+
+
+async def test_a_kind_that_goes_alone_shares_its_transaction_with_no_other(
+    database: Database, workspace_id: UUID, clock: Clock
+) -> None:
+    await add(database, workspace_id, ["a0", "a1", "a2"])
+    await add(database, workspace_id, ["b0", "b1"], kind="lone", priority=6)
+    await add(database, workspace_id, ["c0", "c1", "c2"], priority=7)
+    loop = JobLoop(database, {"mark": mark, "lone": mark}, alone=["lone"])
+    assert await drain(loop) == [1, 2, 1, 1, 2, 1]
+    assert clock.seconds == 0

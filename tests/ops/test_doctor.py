@@ -1,10 +1,12 @@
 """The doctor names what is wrong and what to do."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from switchboard.intake.spool_files import Record, SpoolWriter
 from switchboard.kernel.settings import Settings, load_settings
 from switchboard.ops.doctor import examine
+from switchboard.ops.retention import list_overdue
 from tests.conftest import Urls
 
 
@@ -17,6 +19,8 @@ def test_a_healthy_database_is_said_to_be_healthy(urls: Urls, tmp_path: Path) ->
     assert found["database"].verdict == "ok"
     assert found["database"].detail == "Postgres 18.6, schema up to date"
     assert found["pg_trgm"].verdict == found["vector"].verdict == found["clock"].verdict == "ok"
+    kept = "signals 24 months, events for ever, attempts 24 months, runs 24 months, mail 24 months"
+    assert (found["kept"].verdict, found["kept"].detail) == ("ok", kept)
     assert found["mail in"].verdict == "warning"
     assert "switchboard work --queues smtp-in" in found["mail in"].advice
 
@@ -53,3 +57,10 @@ def test_the_spool_is_named_with_what_waits_in_it_and_what_needs_a_look(tmp_path
     writer.seal()
     (folder / "old.damaged").write_bytes(bytes(1 << 20))
     assert spool()[0] == ("bad", "1 of 1 MB taken: no room")
+
+
+def test_a_month_that_should_have_gone_a_week_ago_is_named(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, KEEP_ATTEMPTS_MONTHS="1")
+    oldest = {"event": datetime(2020, 1, 1, tzinfo=UTC), "attempt": datetime(2026, 9, 1, tzinfo=UTC)}
+    assert list_overdue(settings, datetime(2026, 11, 9, tzinfo=UTC), oldest) == []
+    assert list_overdue(settings, datetime(2026, 11, 10, tzinfo=UTC), oldest) == ["attempt of 2026-09"]

@@ -18,6 +18,7 @@ SHARED = {
     "channel_break": "a channel's server is the same for all",
     "channel_pace": "a provider's rate is the same for all",
     "clock_shift": "the clock of the tests",
+    "log_keeping": "months go for all workspaces at once",
     "schema_migration": "the state of the schema",
     "session": "asked before the workspace is known",
     "throttle": "limits of the whole instance",
@@ -116,20 +117,38 @@ def test_the_applications_role_cannot_put_security_aside(urls: Urls) -> None:
             connection.execute(statement.encode())
 
 
-def test_only_one_function_runs_as_the_owner_and_its_search_path_is_fixed(urls: Urls) -> None:
+def test_two_functions_run_as_the_owner_and_their_search_path_is_fixed(urls: Urls) -> None:
     with psycopg.connect(urls.superuser) as connection:
         found = connection.execute(
             "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = 'app'::regnamespace"
         ).fetchall()
-    assert found == [("ensure_partition", ["search_path=app, pg_catalog, pg_temp"])]
+    path = "search_path=app, pg_catalog, pg_temp"
+    assert sorted(found) == [
+        ("drop_oldest_month", [path, "lock_timeout=200ms"]),
+        ("ensure_partition", [path]),
+    ]
 
 
 @pytest.mark.parametrize(
     "parent", ["contact", "user_account", "event; DROP TABLE app.contact", 'event" (id int)--', ""]
 )
-def test_partitions_are_made_of_partitioned_tables_only(urls: Urls, parent: str) -> None:
-    with connected(urls) as connection, pytest.raises(psycopg.errors.RaiseException):
-        connection.execute("SELECT app.ensure_partition(%s, '2030-01-01')", (parent,))
+@pytest.mark.parametrize("asked", ["ensure_partition(%s, '2030-01-01')", "drop_oldest_month(%s, '2000-01-01')"])
+def test_partitions_are_made_and_dropped_of_partitioned_tables_only(urls: Urls, parent: str, asked: str) -> None:
+    with connected(urls) as connection, pytest.raises(psycopg.errors.RaiseException, match="not partitioned by time"):
+        connection.execute(f"SELECT app.{asked}".encode(), (parent,))
+
+
+def test_the_last_two_months_of_a_log_cannot_be_dropped(urls: Urls) -> None:
+    with (
+        connected(urls, scope="queue") as connection,
+        pytest.raises(psycopg.errors.RaiseException, match="always kept"),
+    ):
+        connection.execute("SELECT app.drop_oldest_month('event', date_trunc('month', app.now())::date)")
+
+
+async def test_a_month_is_dropped_by_those_only_who_see_all_work(urls: Urls, owner: Caller) -> None:
+    with connected(urls, owner) as connection, pytest.raises(psycopg.errors.RaiseException, match="only a queue loop"):
+        connection.execute("SELECT app.drop_oldest_month('event', '2000-01-01')")
 
 
 async def test_nothing_of_another_workspace_is_read_changed_or_deleted(

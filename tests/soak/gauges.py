@@ -3,7 +3,8 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, linear_regression
+from itertools import combinations
+from statistics import fmean, median
 
 import psutil
 
@@ -26,7 +27,11 @@ _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'clie
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look. Memory in MB by process; Postgres counts as one."""
+    """One look. Memory in MB by process, its own alone; Postgres counts as one.
+
+    What is shared says little: it moves when some other program begins or ends, and the buffers of Postgres are set
+    aside at the start and count only as they are first used.
+    """
 
     at: float
     memory: Mapping[str, float]
@@ -39,7 +44,7 @@ class Sample:
 def look(world: World, fleet: Fleet, began: float) -> Sample:
     """Everything as it is now."""
     processes = {member.name: psutil.Process(member.process.pid) for member in fleet.members if member.process}
-    memory = {name: process.memory_full_info().pss / MEGABYTE for name, process in processes.items()}
+    memory = {name: process.memory_full_info().uss / MEGABYTE for name, process in processes.items()}
     return Sample(
         round(time.monotonic() - began, 1),
         {**memory, "postgres": _memory_of_postgres(world)},
@@ -54,7 +59,7 @@ def _memory_of_postgres(world: World) -> float:
     total = 0.0
     for process in world.server.processes():
         try:
-            total += process.memory_full_info().pss / MEGABYTE
+            total += process.memory_full_info().uss / MEGABYTE
         except psutil.NoSuchProcess:
             # A backend that has just ended has no memory.
             continue
@@ -63,18 +68,33 @@ def _memory_of_postgres(world: World) -> float:
 
 def last_half(samples: Sequence[Sample]) -> Sequence[Sample]:
     """Those after half of the time: what comes before is warming up."""
-    return [sample for sample in samples if sample.at >= samples[-1].at / 2]
+    return last_part(samples, 1 / 2)
+
+
+def last_part(samples: Sequence[Sample], share: float) -> Sequence[Sample]:
+    """Those of the last share of the time."""
+    return [sample for sample in samples if sample.at >= samples[-1].at * (1 - share)]
 
 
 def growth_of_memory(samples: Sequence[Sample]) -> dict[str, float]:
-    """By process, the share by which memory grows in the last half, by the line through its samples."""
+    """By process, the share by which memory grows in half of the time, at the lasting pace of the last half.
+
+    What leaks goes on at its pace. A cache that fills grows ever more slowly, and a heap in leaps: so the pace of the
+    last quarter counts too, and the smaller of the two is the one that lasts.
+    """
     late = last_half(samples)
-    times = [sample.at for sample in late]
-    growth = {}
-    for name in late[0].memory:
-        sizes = [sample.memory[name] for sample in late]
-        growth[name] = round(linear_regression(times, sizes).slope * (times[-1] - times[0]) / fmean(sizes), 4)
-    return growth
+    seconds = late[-1].at - late[0].at
+    paces = [{name: _pace(part, name) for name in late[0].memory} for part in (late, last_part(samples, 1 / 4))]
+    return {
+        name: round(min(pace[name] for pace in paces) * seconds / fmean(sample.memory[name] for sample in late), 4)
+        for name in late[0].memory
+    }
+
+
+def _pace(samples: Sequence[Sample], name: str) -> float:
+    """MB a second: the median over all pairs of samples, which no single leap or dip moves."""
+    pairs = combinations([(sample.at, sample.memory[name]) for sample in samples], 2)
+    return median((size - earlier_size) / (at - earlier) for (earlier, earlier_size), (at, size) in pairs)
 
 
 def mean_lag(samples: Sequence[Sample]) -> float:
