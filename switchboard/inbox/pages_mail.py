@@ -52,11 +52,11 @@ async def show_body(visit: Visit) -> Response:
 
 
 async def show_original(visit: Visit) -> Response:
-    """The mail as it came in, as a file."""
+    """The mail as it came in, as a file; its text when mail of that age is no longer kept as it came in."""
     message = await _access_incoming(visit)
     raw = await repository_mail.find_original(visit.tx, message.id)
     if raw is None:
-        raise MessageNotFoundError
+        return _as_file(message.body_text.encode(), f"mail-{message.id}.txt")
     return _as_file(raw, f"mail-{message.id}.eml")
 
 

@@ -196,7 +196,12 @@ async def test_files_are_saved_and_never_shown(
             assert "sandbox" in file.headers["content-security-policy"]
         (message,) = await team.messages(waiting.contact_id)
         original = await browser.get(f"/inbox/messages/{message.id}/original")
+        async with database.transaction(agent.workspace_id) as tx:
+            assert await service.forget_originals(tx, await tx.now(), 10) == 1
+        text = await browser.get(f"/inbox/messages/{message.id}/original")
     assert original.content.startswith(b"From: Ann Xu")
+    assert (text.status_code, text.content.decode()) == (200, message.body_text)
+    assert f"mail-{message.id}.txt" in text.headers["content-disposition"]
 
 
 async def test_the_talk_of_a_contact_is_a_region_and_a_page(
