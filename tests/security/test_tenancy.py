@@ -26,7 +26,7 @@ SHARED = {
     "worker": "which processes run",
 }
 # Tables whose rows loops see in every workspace, so that they can claim what is due.
-QUEUES = {"job", "outbox", "run", "segment_dirty", "send_hold", "signal_due"}
+QUEUES = {"furniture", "job", "outbox", "run", "segment_dirty", "send_hold", "signal_due"}
 
 
 @contextmanager
