@@ -213,7 +213,9 @@ _Decider = Callable[[Tx, Sequence[Due]], Awaitable[list[Outgoing]]]
 async def _without_those_behind(tx: Tx, due: Sequence[Due], messages: Sequence[Message]) -> Sequence[Message]:
     """A run's letters go in the order of its steps: one behind another that is still to go waits. A page never does."""
     behind = await repository_outbox.find_behind(
-        tx, [message for message in messages if message.run_id is not None and message.purpose != "page"]
+        # Nothing of its run can stand before the very first step.
+        tx,
+        [message for message in messages if message.run_id and message.run_revision and message.purpose != "page"],
     )
     if not behind:
         return messages

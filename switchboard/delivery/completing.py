@@ -96,7 +96,8 @@ async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
                 log.warning("delivery.late_outcome", message_id=str(outcome.outgoing.message.id), outcome=outcome.word)
         for workspace_id in sorted(by_workspace):
             await tx.enter_workspace(workspace_id)
-            await _complete_workspace(tx, by_workspace[workspace_id])
+            with tx.remembering():
+                await _complete_workspace(tx, by_workspace[workspace_id])
     for (channel, word), sends in Counter((one.outgoing.message.channel, one.word) for one in outcomes).items():
         SENDS.labels(channel, word).inc(sends)
     return len(attempts)

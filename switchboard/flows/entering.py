@@ -6,9 +6,9 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from switchboard.flows import first_steps, repository, repository_runs
+from switchboard.flows import first_steps, repository_runs
 from switchboard.flows.knowledge import Knowledge, SubjectKey, subject_key
-from switchboard.flows.models import STARTED, WHOLE, NewRun, Tally, Version
+from switchboard.flows.models import NewRun, Version
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Actor, Event
@@ -118,7 +118,6 @@ async def _begin(tx: Tx, version: Version, runs: Sequence[NewRun]) -> int:
     begun = [run for run in runs if run.id in entered]
     if not begun:
         return 0
-    await repository.insert_tallies(tx, version.key, [Tally(WHOLE, STARTED, len(begun))])
     _listen(tx, version, begun)
     await events.append(tx, [_started(version, run) for run in begun])
     if not first_steps.are_taken(tx, begun):

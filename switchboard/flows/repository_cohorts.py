@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from switchboard.flows.cohorts import Cohort
-from switchboard.flows.models import Ending, Run, RunPosition, StepRecord
+from switchboard.flows.models import Ending, Run, RunPosition, StepRecord, Tally
 from switchboard.flows.repository_runs import RUN
 from switchboard.kernel.columns import Column
 from switchboard.kernel.db import Tx
@@ -78,8 +78,10 @@ async def park(tx: Tx, places: Sequence[Column]) -> None:
     )
 
 
-async def move(tx: Tx, cohort: Cohort, position: RunPosition, history: Sequence[StepRecord]) -> int:
-    """Write where the runs stand now and what they did; returns how many were still there.
+async def move(
+    tx: Tx, cohort: Cohort, position: RunPosition, history: Sequence[StepRecord], tallies: Sequence[Tally]
+) -> int:
+    """Write where the runs stand now, what they did and what that counts; returns how many were still there.
 
     `position` and `history` are those of one run that began at revision 0; a `due_at` of None leaves each its own.
     """
@@ -97,6 +99,11 @@ async def move(tx: Tx, cohort: Cohort, position: RunPosition, history: Sequence[
             SELECT m.id, m.revision + line.revision, %(workspace)s, app.now(), line.step, line.outcome, line.detail
             FROM moved m, unnest(%(line_revisions)s::integer[], %(line_steps)s::integer[], %(line_outcomes)s::text[],
                                  %(line_details)s::text[]) AS line (revision, step, outcome, detail)
+        ), counted AS (
+            INSERT INTO app.flow_tally (workspace_id, flow_id, version, step, outcome, day, runs)
+            SELECT %(workspace)s, %(flow)s, %(version)s, step, outcome, (app.now() AT TIME ZONE 'UTC')::date, runs
+            FROM unnest(%(tally_steps)s::integer[], %(tally_outcomes)s::text[], %(tally_runs)s::bigint[])
+                 AS tally (step, outcome, runs)
         )
         SELECT count(*) FROM moved
         """,
@@ -110,13 +117,14 @@ async def move(tx: Tx, cohort: Cohort, position: RunPosition, history: Sequence[
             "awaits": position.awaits,
             "rounds": position.rounds,
             **_lines(history),
+            **_counts(cohort, tallies),
         },
     )
     return moved
 
 
-async def end(tx: Tx, cohort: Cohort, ending: Ending, history: Sequence[StepRecord]) -> int:
-    """Move the runs to the ended ones, with what they did; returns how many were still there.
+async def end(tx: Tx, cohort: Cohort, ending: Ending, history: Sequence[StepRecord], tallies: Sequence[Tally]) -> int:
+    """Move the runs to the ended ones, with what they did and what that counts; returns how many were still there.
 
     `ending` and `history` are those of one run that began at revision 0.
     """
@@ -136,6 +144,11 @@ async def end(tx: Tx, cohort: Cohort, ending: Ending, history: Sequence[StepReco
             SELECT id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, lead_id, %(step)s, depth,
                    %(outcome)s, %(reason)s, started_at, campaign_id
             FROM gone
+        ), counted AS (
+            INSERT INTO app.flow_tally (workspace_id, flow_id, version, step, outcome, day, runs)
+            SELECT %(workspace)s, %(flow)s, %(version)s, step, outcome, (app.now() AT TIME ZONE 'UTC')::date, runs
+            FROM unnest(%(tally_steps)s::integer[], %(tally_outcomes)s::text[], %(tally_runs)s::bigint[])
+                 AS tally (step, outcome, runs)
         )
         SELECT count(*) FROM gone
         """,
@@ -146,6 +159,7 @@ async def end(tx: Tx, cohort: Cohort, ending: Ending, history: Sequence[StepReco
             "outcome": ending.outcome,
             "reason": ending.reason,
             **_lines(history),
+            **_counts(cohort, tallies),
         },
     )
     return ended
@@ -157,6 +171,16 @@ def _lines(history: Sequence[StepRecord]) -> dict[str, object]:
         "line_steps": [record.step for record in history],
         "line_outcomes": [record.outcome for record in history],
         "line_details": [record.detail for record in history],
+    }
+
+
+def _counts(cohort: Cohort, tallies: Sequence[Tally]) -> dict[str, object]:
+    return {
+        "flow": cohort.flow_id,
+        "version": cohort.version,
+        "tally_steps": [tally.step for tally in tallies],
+        "tally_outcomes": [tally.outcome for tally in tallies],
+        "tally_runs": [tally.runs for tally in tallies],
     }
 
 

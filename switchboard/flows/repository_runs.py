@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from switchboard.flows.models import (
+    STARTED,
+    WHOLE,
     EndedRun,
     Ending,
     FailedRun,
@@ -120,11 +122,11 @@ async def find_depths_of_flows(
 
 
 async def enter(tx: Tx, key: VersionKey, reentry_after: timedelta | None, runs: Sequence[NewRun]) -> list[UUID]:
-    """Begin these runs, but not for a subject that is in the flow now or was in it too lately; returns the begun.
+    """Begin these runs, but not for a subject that is in the flow now or was in it too lately; counts and returns them.
 
     The runs are sorted by subject, and each subject is among them once.
     """
-    # Two inserts in one statement, guarded by the primary key of flow_entry and the unique index run_by_subject.
+    # Guarded by the primary key of flow_entry and the unique index run_by_subject; a row that counts the begun.
     rows = await tx.fetch_tuples(
         """
         WITH wanted AS (
@@ -139,16 +141,25 @@ async def enter(tx: Tx, key: VersionKey, reentry_after: timedelta | None, runs: 
             ON CONFLICT (flow_id, subject_id) DO UPDATE SET entered_at = app.now()
             WHERE e.entered_at <= app.now() - %(reentry)s::interval
             RETURNING subject_id
+        ), begun AS (
+            INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, lead_id,
+                                 depth, event_data, due_at)
+            SELECT w.id, %(workspace)s, %(flow)s, %(version)s, w.subject_kind, w.subject_id, w.contact_id, w.lead_id,
+                   w.depth, w.event_data::jsonb, app.now()
+            FROM wanted w JOIN entered USING (subject_id)
+            ON CONFLICT (subject_id, flow_id) DO NOTHING RETURNING id
+        ), counted AS (
+            INSERT INTO app.flow_tally (workspace_id, flow_id, version, step, outcome, day, runs)
+            SELECT %(workspace)s, %(flow)s, %(version)s, %(whole)s, %(started)s,
+                   (app.now() AT TIME ZONE 'UTC')::date, count(*)
+            FROM begun HAVING count(*) > 0
         )
-        INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, lead_id, depth,
-                             event_data, due_at)
-        SELECT w.id, %(workspace)s, %(flow)s, %(version)s, w.subject_kind, w.subject_id, w.contact_id, w.lead_id,
-               w.depth, w.event_data::jsonb, app.now()
-        FROM wanted w JOIN entered USING (subject_id)
-        ON CONFLICT (subject_id, flow_id) DO NOTHING RETURNING id
+        SELECT id FROM begun
         """,
         {
             "workspace": tx.workspace_id,
+            "whole": WHOLE,
+            "started": STARTED,
             "flow": key[0],
             "version": key[1],
             "reentry": reentry_after,

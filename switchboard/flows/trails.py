@@ -15,12 +15,12 @@ from uuid import UUID
 import structlog
 
 from switchboard.delivery.service import queue_alike
-from switchboard.flows import repository, repository_cohorts
+from switchboard.flows import repository_cohorts
 from switchboard.flows.actions import ACTIONS, is_too_late
 from switchboard.flows.cohorts import Cohort
 from switchboard.flows.compiled import CompiledStep
 from switchboard.flows.endings import as_tallies, count_endings, ended_event
-from switchboard.flows.models import EndedRun, Ending, Run
+from switchboard.flows.models import EndedRun, Ending, Run, Tally
 from switchboard.flows.walking import MOST_STEPS_A_TICK, Batch, Walk, position_of
 from switchboard.kernel.events import Event
 from switchboard.kernel.events_alike import AlikeEvents, append_alike
@@ -88,7 +88,6 @@ async def follow(trail: Trail) -> None:
         await queue_alike(batch.tx, draft, cohort.recipients, not_after)
     if await _write(trail) != cohort.runs:
         raise StrayedError
-    await _count(trail)
     for event in batch.events():
         await _tell(trail, event)
     if walk.ending is not None:
@@ -98,21 +97,21 @@ async def follow(trail: Trail) -> None:
 async def _write(trail: Trail) -> int:
     tx, walk = trail.batch.tx, trail.walk
     if walk.ending is not None:
-        return await repository_cohorts.end(tx, trail.cohort, walk.ending, walk.history)
+        return await repository_cohorts.end(tx, trail.cohort, walk.ending, walk.history, _tallies(trail))
     # A walk that has only paused stays due from when it was.
     position = position_of(walk)
     due_at = None if position.due_at == trail.cohort.first_due else position.due_at
-    return await repository_cohorts.move(tx, trail.cohort, replace(position, due_at=due_at), walk.history)
+    moved = replace(position, due_at=due_at)
+    return await repository_cohorts.move(tx, trail.cohort, moved, walk.history, _tallies(trail))
 
 
-async def _count(trail: Trail) -> None:
+def _tallies(trail: Trail) -> list[Tally]:
+    """What all of the cohort add to what the flow counts."""
     cohort, walk = trail.cohort, trail.walk
     counts = Counter(walk.outcomes)
     if walk.ending is not None:
         counts += count_endings([_ended(cohort, walk.ending)])
-    if counts:
-        tallies = as_tallies({left: count * cohort.runs for left, count in counts.items()})
-        await repository.insert_tallies(trail.batch.tx, cohort.version_key, tallies)
+    return as_tallies({left: count * cohort.runs for left, count in counts.items()})
 
 
 async def _tell(trail: Trail, event: Event) -> None:

@@ -72,11 +72,11 @@ async def test_a_cohort_is_found_again_by_where_its_rows_lie(database: Database,
         _, cohorts = await repository_cohorts.claim(tx, EVERYTHING, 500)
         explaining = ExplainingTx(tx, workspace_id)
         position = RunPosition(new_id(), 1, 2, "ready", None, None, 0)
-        moved = [await repository_cohorts.move(explaining, cohort, position, []) for cohort in cohorts]
+        moved = [await repository_cohorts.move(explaining, cohort, position, [], []) for cohort in cohorts]
         assert sorted(moved) == [3, 3, 4]
         ending = Ending(new_id(), "finished", "all steps done", 1)
         (again,) = (await repository_cohorts.claim(tx, EVERYTHING, 500))[1]
-        assert await repository_cohorts.end(explaining, again, ending, []) == 10
+        assert await repository_cohorts.end(explaining, again, ending, [], []) == 10
         await repository_cohorts.load_runs(explaining, [again.places], 10)
         await repository_cohorts.park(explaining, [again.places])
     assert len(explaining.plans) == 6
