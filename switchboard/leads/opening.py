@@ -95,16 +95,22 @@ async def _open_routed(tx: Tx, groups: Sequence[_Folded], *, trigger: str) -> di
     owners = plan.list_owners()
     for group in ours:
         group.lead = replace(group.lead, owner_id=owners.get(group.lead.id))
-    answers |= await _open(tx, ours)
+    answers |= await _open(tx, ours, are_first=True)
     await routing.settle(tx, plan)
     return answers
 
 
-async def _open(tx: Tx, groups: Sequence[_Folded]) -> dict[int, Opened]:
+async def _open(tx: Tx, groups: Sequence[_Folded], *, are_first: bool = False) -> dict[int, Opened]:
+    """`are_first` says that nobody else can have opened a lead for any of these contacts."""
     if not groups:
         return {}
     minutes = (await tx.remember("workspace", accounts.get_workspace)).first_response_minutes
-    opened = await repository.open_or_join(tx, [group.lead for group in groups], minutes)
+    leads = [group.lead for group in groups]
+    if are_first:
+        await repository.open_first(tx, leads, minutes)
+        opened = {lead.contact_id: lead.id for lead in leads}
+    else:
+        opened = await repository.open_or_join(tx, leads, minutes)
     answers: dict[int, Opened] = {}
     changed: list[Event] = []
     for group in groups:

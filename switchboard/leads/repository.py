@@ -40,22 +40,28 @@ class Ownership(msgspec.Struct, frozen=True):
     is_accepted: bool
 
 
+# What both ways of opening leads begin with.
+_ADD_OPEN = """
+    INSERT INTO app.lead AS l (id, workspace_id, contact_id, source_id, stage, title, value_minor, currency, utm,
+        fields, signals, created_at, owner_id, respond_by)
+    SELECT id, %(workspace)s, contact_id, source_id, stage, title, value_minor, currency, utm::jsonb,
+        fields::jsonb, signals, created_at, owner_id, app.now() + make_interval(mins => %(minutes)s)
+    FROM unnest(%(ids)s::uuid[], %(contacts)s::uuid[], %(sources)s::uuid[], %(stages)s::text[], %(titles)s::text[],
+                %(values)s::bigint[], %(currencies)s::text[], %(utms)s::text[], %(fields)s::text[],
+                %(signals)s::integer[], %(created)s::timestamptz[], %(owners)s::uuid[])
+         AS new (id, contact_id, source_id, stage, title, value_minor, currency, utm, fields, signals, created_at,
+                 owner_id)
+    ORDER BY contact_id
+"""
+
+
 async def open_or_join(tx: Tx, leads: Sequence[NewLead], first_response_minutes: int) -> dict[UUID, UUID]:
     """The open lead of each contact, at most one new lead a contact: its own id where it was opened by this."""
     # By the unique index lead_open, in the order of contacts, so that no two batches wait for each other in a ring.
     # Who joins adds what the lead lacks: the first touch keeps its campaign, the newest value and answers count.
     rows = await tx.fetch_tuples(
-        """
-        INSERT INTO app.lead AS l (id, workspace_id, contact_id, source_id, stage, title, value_minor, currency, utm,
-            fields, signals, created_at, owner_id, respond_by)
-        SELECT id, %(workspace)s, contact_id, source_id, stage, title, value_minor, currency, utm::jsonb,
-            fields::jsonb, signals, created_at, owner_id, app.now() + make_interval(mins => %(minutes)s)
-        FROM unnest(%(ids)s::uuid[], %(contacts)s::uuid[], %(sources)s::uuid[], %(stages)s::text[], %(titles)s::text[],
-                    %(values)s::bigint[], %(currencies)s::text[], %(utms)s::text[], %(fields)s::text[],
-                    %(signals)s::integer[], %(created)s::timestamptz[], %(owners)s::uuid[])
-             AS new (id, contact_id, source_id, stage, title, value_minor, currency, utm, fields, signals, created_at,
-                     owner_id)
-        ORDER BY contact_id
+        f"""
+        {_ADD_OPEN}
         ON CONFLICT (workspace_id, contact_id) WHERE closed_at IS NULL DO UPDATE SET
             signals = l.signals + excluded.signals,
             title = CASE WHEN l.title = '' THEN excluded.title ELSE l.title END,
@@ -66,14 +72,21 @@ async def open_or_join(tx: Tx, leads: Sequence[NewLead], first_response_minutes:
             updated_at = app.now()
         RETURNING l.contact_id, l.id
         """,
-        {
-            **_columns(leads),
-            "owners": [lead.owner_id for lead in leads],
-            "workspace": tx.workspace_id,
-            "minutes": first_response_minutes,
-        },
+        _open_columns(tx, leads, first_response_minutes),
     )
     return dict(rows)
+
+
+async def open_first(tx: Tx, leads: Sequence[NewLead], first_response_minutes: int) -> None:
+    """Add the leads of contacts that nobody else can see yet, one a contact."""
+    # Adds rows; the primary key and the indexes of open leads are touched. Nothing can be in the way: not to ask for it
+    # saves a look into lead_open and a record of the log for each.
+    await tx.execute(_ADD_OPEN, _open_columns(tx, leads, first_response_minutes))
+
+
+def _open_columns(tx: Tx, leads: Sequence[NewLead], first_response_minutes: int) -> dict[str, object]:
+    owners = [lead.owner_id for lead in leads]
+    return {**_columns(leads), "owners": owners, "workspace": tx.workspace_id, "minutes": first_response_minutes}
 
 
 async def insert_closed(tx: Tx, leads: Sequence[NewLead]) -> None:
