@@ -32,7 +32,7 @@ REPORT_SECONDS = 5.0
 # A database that was away at the start is looked for this often.
 LOOK_SECONDS = 0.5
 PLENTIFUL = frozenset({"campaign-steps", "outbox", "segments", "jobs"})
-OBJECTS_BETWEEN_COLLECTIONS = 20_000
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 log = structlog.get_logger()
 
@@ -122,7 +122,7 @@ def _collect_seldom() -> None:
     of all work. What exists by now stays for good, so it need not be looked at again.
     """
     gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 5, 20)
 
 
 def choose_loops(loops: Sequence[Loop], queues: Sequence[str]) -> list[Loop]:
