@@ -12,7 +12,7 @@ import pytest
 from switchboard.accounts.errors import RoleForbidsError
 from switchboard.accounts.models import Caller, system_caller
 from switchboard.accounts.service import get_workspace, update_workspace
-from switchboard.delivery import service
+from switchboard.delivery import repository_outbox, service
 from switchboard.delivery.claiming import Claimer
 from switchboard.delivery.errors import MessageUnderWayError
 from switchboard.delivery.models import InboundMessage, no_lead_facts
@@ -177,6 +177,20 @@ async def test_what_is_going_out_counts_against_the_cap(database: Database, work
     assert await states(database, workspace_id, under_way + ids) == [("sending", None)] * 3 + [
         ("queued", "frequency_cap")
     ]
+
+
+async def test_a_contact_on_whom_another_process_is_deciding_waits(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    bob = await make_contact(database, workspace_id, "bob@x.example", "Bob")
+    await queue(database, workspace_id, letter(ann), letter(bob, "Bob's"))
+    outbox = Outbox(database)
+    async with database.queue_loop() as another:
+        assert await repository_outbox.find_contacts_in_use(another, [ann]) == set()
+        await outbox.loop.tick()
+        assert outbox.subjects == ["Bob's"]
+    await outbox.run()
+    assert outbox.subjects == ["Bob's", "Hello"]
 
 
 async def test_the_cap_holds_while_two_processes_send(database: Database, workspace_id: UUID, ann: UUID) -> None:

@@ -159,7 +159,7 @@ DELIVERY = (
         "switchboard/delivery/repository_outbox.py",
         "WHERE NOT pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || id::text, 0))",
         "WHERE false",
-        (f"{CLAIMING}::test_the_cap_holds_while_two_processes_send",),
+        (f"{CLAIMING}::test_a_contact_on_whom_another_process_is_deciding_waits",),
     ),
     Mutation(
         "what is just going out does not count against the frequency cap",
