@@ -102,9 +102,9 @@ def clean_header(text: str) -> str:
 
 
 def _list_headers(email: OutgoingEmail) -> Iterator[tuple[str, str]]:
-    yield "From", _format_mailbox(email.sender)
+    yield "From", _format_sender(email.sender)
     if email.reply_to is not None:
-        yield "Reply-To", _format_mailbox(email.reply_to)
+        yield "Reply-To", _format_sender(email.reply_to)
     yield "To", ", ".join(_format_mailbox(box) for box in email.to)
     yield "Subject", _format_text(email.subject)
     yield "Date", _format_date(email.date)
@@ -151,6 +151,10 @@ def _format_mailbox(box: Mailbox) -> str:
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
         name = f'"{quoted}"'
     return f"{name} <{address}>"
+
+
+# Those who write are few, those who are written to are many.
+_format_sender = lru_cache(KEPT)(_format_mailbox)
 
 
 def _format_text(text: str) -> str:

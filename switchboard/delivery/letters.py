@@ -1,7 +1,7 @@
 """Making a mail of a message: what it needs is gathered in the claiming transaction, and written outside of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -197,6 +197,7 @@ class Desk:
     facts: Mapping[UUID, LeadFacts]
     owners: Mapping[UUID, UUID]
     members: Mapping[UUID, Member]
+    _mailboxes: dict[str, tuple[Mailbox, Mailbox | None]] = field(default_factory=dict)
 
     def content_of(self, message: Message) -> Content:
         """What one of these messages is written from."""
@@ -205,19 +206,25 @@ class Desk:
         url = None
         if message.contact_id is not None and message.purpose in _CAN_BE_UNSUBSCRIBED:
             url = self.letterhead.unsubscribe_url(workspace.id, message.id)
-        sender, reply_to = self.letterhead.addresses_of(workspace)
-        name = self._sender_name(message)
+        sender, reply_to = self._mailboxes_of(self._sender_name(message))
         return Content(
             workspace_id=workspace.id,
             message=message,
             template=self._template_of(message),
             variables=self._variables_of(message, contact, url),
-            sender=Mailbox(sender, name),
+            sender=sender,
             to=Mailbox(message.address, contact.name if contact else self._member_name(message.user_id)),
-            reply_to=Mailbox(reply_to, name) if reply_to else None,
+            reply_to=reply_to,
             unsubscribe_url=url,
             date=self.reader.now,
         )
+
+    def _mailboxes_of(self, name: str) -> tuple[Mailbox, Mailbox | None]:
+        """The mail's sender, and who gets answers when that is somebody else."""
+        if name not in self._mailboxes:
+            sender, reply_to = self.letterhead.addresses_of(self.reader.workspace)
+            self._mailboxes[name] = Mailbox(sender, name), Mailbox(reply_to, name) if reply_to else None
+        return self._mailboxes[name]
 
     def _template_of(self, message: Message) -> Template | None:
         if message.template_id is None or message.template_version is None:

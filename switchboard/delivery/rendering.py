@@ -24,7 +24,7 @@ from switchboard.delivery.rendering_mjml import (
     compile_markup,
     mask_liquid,
 )
-from switchboard.delivery.rendering_skeleton import Cut, Fillable
+from switchboard.delivery.rendering_skeleton import Cut, Fillable, Values
 from switchboard.delivery.rendering_text import convert_to_text, tidy_text
 from switchboard.kernel.errors import Problem
 
@@ -67,13 +67,13 @@ class _Compiled:
 
 def render_template(template: Template, variables: Mapping[str, object]) -> Rendered:
     """Render one message; a variable that is missing is empty. Raises `TemplateError`."""
-    compiled = _compile(template.subject, template.body)
-    subject = _as_one_line(compiled.subject.render(variables, field="subject"))
-    cut = compiled.html.cut(variables)
+    compiled, values = _compile(template.subject, template.body), Values(variables)
+    subject = _as_one_line(compiled.subject.render(variables, values, field="subject"))
+    cut = compiled.html.cut(values)
     return Rendered(
         subject=subject,
-        html=compiled.html.render(variables, field="body") if cut is None else cut.join(),
-        text=tidy_text(compiled.text.render(variables, field="text")),
+        html=render_bounded(compiled.html.template, variables, field="body") if cut is None else cut.join(),
+        text=tidy_text(compiled.text.render(variables, values, field="text")),
         cut=cut,
     )
 

@@ -68,19 +68,33 @@ class Skeleton:
 
     def fill(self, variables: Mapping[str, object]) -> str | None:
         """The text for these variables; None when one of the values is not a plain short text."""
-        cut = self.cut(variables)
+        cut = self.cut(Values(variables))
         return None if cut is None else cut.join()
 
-    def cut(self, variables: Mapping[str, object]) -> "Cut | None":
+    def cut(self, values: "Values") -> "Cut | None":
         """The same, not yet joined."""
         write, pieces = self.write, []
         for hole in self.holes:
-            value = _look_up(variables, hole.path)
+            value = values[hole.path]
             if value is None:
                 return None
             pieces.append(write(value) if value else hole.when_empty)
         cut = Cut(self, pieces)
         return cut if self.length + sum(map(len, pieces)) <= LONGEST_OUTPUT else None
+
+
+class Values(dict[tuple[str, ...], str | None]):
+    """The plain texts at the paths of one letter's variables, each looked up once for all its parts."""
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Mapping[str, object]) -> None:
+        super().__init__()
+        self._variables = variables
+
+    def __missing__(self, path: tuple[str, ...]) -> str | None:
+        found = self[path] = _look_up(self._variables, path)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +124,13 @@ class Fillable:
         """Look for the skeleton once."""
         return cls(template, Skeleton.find(template))
 
-    def cut(self, variables: Mapping[str, object]) -> Cut | None:
+    def cut(self, values: Values) -> Cut | None:
         """What is quickly filled in; None where it takes Liquid itself."""
-        return self.skeleton.cut(variables) if self.skeleton else None
+        return self.skeleton.cut(values) if self.skeleton else None
 
-    def render(self, variables: Mapping[str, object], *, field: str) -> str:
-        """Render within the limits of Liquid; raises `TemplateError`."""
-        cut = self.cut(variables)
+    def render(self, variables: Mapping[str, object], values: Values, *, field: str) -> str:
+        """Render within the limits of Liquid; raises `TemplateError`. `values` are those of the variables."""
+        cut = self.cut(values)
         return render_bounded(self.template, variables, field=field) if cut is None else cut.join()
 
 

@@ -21,7 +21,7 @@ from switchboard.delivery.composing import (
 )
 from switchboard.delivery.composing_content import Attachment
 from switchboard.delivery.rendering_liquid import parse_markup
-from switchboard.delivery.rendering_skeleton import Skeleton
+from switchboard.delivery.rendering_skeleton import Skeleton, Values
 from switchboard.kernel.characters import make_storable
 from switchboard.kernel.errors import InvalidError
 
@@ -228,7 +228,7 @@ CUT_TEXTS = st.lists(
 @given(CUT_TEXTS, st.text(st.sampled_from("ab .<>=&\t\nä日\x0b"), max_size=40))
 def test_a_letter_that_is_known_by_its_frame_reads_like_any_other(texts: list[str], name: str) -> None:
     skeleton = Skeleton.find(parse_markup("{{ contact.name }}".join(texts)))
-    cut = skeleton.cut({"contact": {"name": name}}) if skeleton else None
+    cut = skeleton.cut(Values({"contact": {"name": name}})) if skeleton else None
     assume(cut is not None)
     assert cut is not None
     whole = replace(PLAIN, html=cut.join())
