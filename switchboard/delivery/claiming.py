@@ -170,7 +170,8 @@ class Claimer:
         if not going:
             return []
         # The urgent lanes first: of two campaigns that would go over a contact's cap, the one of higher priority goes.
-        going = sorted(going, key=lambda message: rows[message.id].lane)
+        if len({row.lane for row in due}) > 1:
+            going = sorted(going, key=lambda message: rows[message.id].lane)
         reader = await GateReader.read(tx, going)
         verdicts = await self._ask_gate(tx, reader, going)
         await _withhold(tx, rows, verdicts)
@@ -179,9 +180,9 @@ class Claimer:
 
     async def _ask_gate(self, tx: Tx, reader: GateReader, messages: Sequence[Message]) -> list[tuple[Message, Verdict]]:
         """The verdict on each message; one whose contact another process is deciding on stays due for the next look."""
-        capped = sorted({message.contact_id for message in messages if message.contact_id and _is_capped(message)})
+        capped = {message.contact_id for message in messages if message.contact_id and _is_capped(message)}
         in_use = await repository_outbox.find_contacts_in_use(tx, capped) if capped else set()
-        await reader.read_cap_times(tx, in_use.symmetric_difference(capped) if in_use else capped)
+        await reader.read_cap_times(tx, capped - in_use)
         verdicts = []
         async for message in in_turns(messages):
             if in_use and _is_capped(message) and message.contact_id in in_use:

@@ -9,7 +9,7 @@ import msgspec
 from switchboard.delivery import repository_frames
 from switchboard.delivery.models import Attempt, Draft, Message, NewAttempt, Trouble, TroubleCount
 from switchboard.kernel.db import Tx
-from switchboard.kernel.ids import HIGHEST_ID
+from switchboard.kernel.ids import HIGHEST_ID, in_order
 
 # As the rows have it: a letter kept by its pieces has no markup here, and one that is just going out is still queued.
 _ROW = """id, direction, channel, purpose, state, reason, detail, contact_id, lead_id, user_id, conversation_id,
@@ -106,7 +106,7 @@ async def lock_messages(tx: Tx, message_ids: Collection[UUID]) -> list[Message]:
         f"""
         SELECT {_ROW} FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
         """,
-        (tx.workspace_id, sorted(message_ids)),
+        (tx.workspace_id, in_order(message_ids)),
     )
 
 
@@ -119,7 +119,7 @@ async def hold_messages(tx: Tx, message_ids: Collection[UUID]) -> None:
             SELECT FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
         ) AS held
         """,
-        (tx.workspace_id, sorted(message_ids)),
+        (tx.workspace_id, in_order(message_ids)),
     )
 
 

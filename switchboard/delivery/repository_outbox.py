@@ -270,7 +270,7 @@ async def mark_stopped(tx: Tx, run_ids: Sequence[UUID], reason: str) -> None:
     )
 
 
-async def find_contacts_in_use(tx: Tx, contact_ids: Sequence[UUID]) -> set[UUID]:
+async def find_contacts_in_use(tx: Tx, contact_ids: Collection[UUID]) -> set[UUID]:
     """Of these contacts, those for whom another process is just deciding a frequency cap; the others are now ours.
 
     Never waits, so that it cannot deadlock; the locks end with the transaction.
@@ -281,7 +281,7 @@ async def find_contacts_in_use(tx: Tx, contact_ids: Sequence[UUID]) -> set[UUID]
         SELECT id FROM unnest(%s::uuid[]) AS id
         WHERE NOT pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || id::text, 0))
         """,
-        (sorted(contact_ids),),
+        (list(contact_ids),),
     )
     return {contact_id for (contact_id,) in found}
 

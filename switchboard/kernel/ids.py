@@ -6,7 +6,9 @@ Twelve bits below the millisecond hold its 4096ths, so ids that one process make
 import os
 import random
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from operator import attrgetter
 from uuid import UUID, SafeUUID
 
 # Below and above every id: where a keyset list begins. A bound that is always there keeps the walk of the index bounded
@@ -57,6 +59,14 @@ def instant_of(made: UUID) -> datetime:
 def new_moment() -> bytes:
     """The upper eight bytes of a fresh id: with the lower eight of another id of ours they are an id of its own."""
     return new_id().bytes[:8]
+
+
+_number_of = attrgetter("int")
+
+
+def in_order(ids: Iterable[UUID]) -> list[UUID]:
+    """Ids in the order that they have in Postgres, too: compared as numbers, because ids themselves compare slowly."""
+    return sorted(ids, key=_number_of)
 
 
 def find_id(text: str) -> UUID | None:
