@@ -1,5 +1,6 @@
 """Which source stands behind a token: looked up once a moment, so that the hot path reads memory."""
 
+import asyncio
 from collections import OrderedDict
 from uuid import UUID
 
@@ -29,6 +30,7 @@ class Doors:
         self._outage = outage
         self._book = book
         self._known: OrderedDict[str, tuple[float, Door | None]] = OrderedDict()
+        self._looking: dict[str, asyncio.Future[Door | None]] = {}
 
     def find_remembered(self, token: str) -> Door | None:
         """The door of a token that was looked up a moment ago and lets signals in; None where `find` must be asked."""
@@ -46,12 +48,28 @@ class Doors:
         now = monotonic_seconds()
         remembered = self._known.get(token)
         if remembered is None or remembered[0] < now:
-            door = await self._look_up_or_recall(token, now) if 0 < len(token) <= LONGEST_TOKEN else None
+            door = await self._look_up_together(token, now) if 0 < len(token) <= LONGEST_TOKEN else None
         else:
             door = remembered[1]
         if door is None or door.is_paused:
             raise UnknownTokenError
         return door
+
+    async def _look_up_together(self, token: str, now: float) -> Door | None:
+        """One look-up for all who ask meanwhile: a busy source's senders ask all at once, and would use up the pool."""
+        looking = self._looking.get(token)
+        if looking is None:
+            looking = asyncio.ensure_future(self._look_up_or_recall(token, now))  # gate: tasks it is waited for below
+            self._looking[token] = looking
+            looking.add_done_callback(lambda done: self._end_look_up(token, done))
+        # Whoever goes away does not take the answer from the others.
+        return await asyncio.shield(looking)
+
+    def _end_look_up(self, token: str, done: "asyncio.Future[Door | None]") -> None:
+        del self._looking[token]
+        # Asking for the error is what keeps it from being logged when all who waited have gone away.
+        if not done.cancelled():
+            done.exception()
 
     async def _look_up_or_recall(self, token: str, now: float) -> Door | None:
         if self._outage is None:
