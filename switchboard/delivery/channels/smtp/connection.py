@@ -226,7 +226,8 @@ def _take_over(client: SMTP, timeout_seconds: float) -> Dialogue:
 def _stuff_dots(raw: bytes) -> bytes:
     """The content as DATA wants it: line ends of both kinds of bytes, and another dot before one at a line's start."""
     # Mail of ours has them already; the quick look spares a search with a pattern.
-    if raw.count(b"\n") != raw.count(b"\r\n") or raw.count(b"\r") != raw.count(b"\r\n") or raw[-2:] != b"\r\n":
+    lines = raw.count(b"\r\n")
+    if raw.count(b"\n") != lines or raw.count(b"\r") != lines or raw[-2:] != b"\r\n":
         raw = normalize_message_line_endings(raw)
     stuffed = raw.replace(b"\r\n.", b"\r\n..")
     return b"." + stuffed if stuffed[:1] == b"." else stuffed
