@@ -79,8 +79,8 @@ DELIVERY = (
     Mutation(
         "what went out is forgotten when it cannot be written down",
         "switchboard/delivery/outbox.py",
-        "        self._unwatched.extend(new)\n",
-        "        self._unwatched = new\n",
+        "        self._outcomes.extend(watched)\n",
+        "        self._outcomes = watched\n",
         (f"{CRASH_POINTS}::test_what_went_out_is_known_although_it_cannot_be_written_down",),
     ),
     Mutation(
