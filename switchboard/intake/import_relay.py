@@ -25,6 +25,8 @@ from switchboard.kernel.queues import concerns_batch
 RELAY_SECONDS = 2.0
 # Where the slice before waits for somebody who waits for us, Postgres cannot see the ring: we give way.
 TURN_SECONDS = 5.0
+# One holds the job, two are for slices, and the other queues of the process want some, too.
+CONNECTIONS_OF_TWO = 5
 
 TakeSlice = Callable[[int], Awaitable[Slice]]
 """The rows of the file behind so many others; raises what reading the file raises."""
@@ -75,9 +77,11 @@ class Relay:
             await knows_people.wait()
             if before is not None:
                 await before
+            if leg.done() or self._database.most_connections < CONNECTIONS_OF_TWO:
+                await leg
             position += taken.size
             is_last = taken.size < self._slice_rows
-            if is_last or leg.done() or monotonic_seconds() >= until:
+            if is_last or monotonic_seconds() >= until:
                 await leg
                 return is_last
 

@@ -245,6 +245,7 @@ class Database:
         connection_class: type[Connection] = psycopg.AsyncConnection,
     ) -> None:
         self.application_url = application_url
+        self.most_connections = max_connections
         self._hub = hub
         self._furniture = Furniture()
         self._own: WeakValueDictionary[int, Connection] = WeakValueDictionary()

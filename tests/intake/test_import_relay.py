@@ -9,6 +9,7 @@ import pytest
 
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller
+from switchboard.entrypoints.assembly import build_hub
 from switchboard.intake import import_jobs, import_relay, importing, repository_imports
 from switchboard.intake.models import Import, Source
 from switchboard.intake.wiring import job_handlers
@@ -178,6 +179,20 @@ async def test_cancelling_stops_after_the_slice_that_is_under_way(
     assert (cancelled.state, cancelled.rows_read, cancelled.rows_new) == ("cancelled", 0, 0)
     assert await _count(database, owner, "SELECT count(*) FROM app.contact") == 0
     assert await _count(database, owner, "SELECT count(*) FROM app.job WHERE kind = 'intake.import'") == 0
+
+
+async def test_a_process_with_two_connections_brings_slices_in_one_by_one(
+    database: Database, source: Source, owner: Caller, urls: Urls
+) -> None:
+    _, import_id = await _begin(database, owner, source, _people(5))
+    narrow = Database(urls.application, build_hub(), max_connections=2)
+    await narrow.open()
+    try:
+        tick = await JobLoop(narrow, job_handlers(narrow)).tick()
+    finally:
+        await narrow.close()
+    done = await _find(database, owner, import_id)
+    assert (tick.handled, done.state, done.rows_read, done.rows_new) == (1, "done", 5, 5)
 
 
 @pytest.mark.parametrize("spoiler", range(5))
