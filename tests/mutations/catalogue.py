@@ -28,9 +28,24 @@ MODEL = "tests/model/test_model.py::test_the_product_does_what_the_model_says"
 VIRTUAL_TIME = "tests/model/test_virtual_time.py"
 CRASH_POINTS = "tests/crash_points/test_crash_points.py"
 
+RETENTION = "tests/ops/test_retention.py"
 HOLDING = "tests/delivery/test_holding.py"
 
 DELIVERY = (
+    Mutation(
+        "signals are dropped with their month before they are recognised",
+        "switchboard/migrations/0020_retention.up.sql",
+        "WHEN log IN ('signal', 'signal_outcome') THEN EXISTS (",
+        "WHEN log = 'no such log' THEN EXISTS (",
+        (f"{RETENTION}::test_what_work_under_way_needs_stays_until_it_is_done",),
+    ),
+    Mutation(
+        "mail is forgotten before it is read",
+        "switchboard/inbox/repository_mail.py",
+        "created_at < %(before)s AND outcome IS NOT NULL",
+        "created_at < %(before)s",
+        (f"{RETENTION}::test_ended_runs_and_mail_that_was_read_go_by_rows",),
+    ),
     Mutation(
         "a campaign that pauses goes on",
         "switchboard/delivery/repository_outbox.py",
