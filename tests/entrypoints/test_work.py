@@ -43,10 +43,12 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 def worker(product: Product) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**product.environment, "SMTP_IN_PORT": str(free_port())}
     process = subprocess.Popen([*PROGRAM, "work"], env=environment, stdout=subprocess.DEVNULL)
-    eventually(lambda: product.health()["mailbox_listener"] == "up" and companions(process), what="both processes")
-    yield process
-    process.kill()
-    process.wait(timeout=30)
+    try:
+        eventually(lambda: product.health()["mailbox_listener"] == "up" and companions(process), what="both processes")
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=30)
 
 
 def companions(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
