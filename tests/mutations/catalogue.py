@@ -1,22 +1,6 @@
 """Promises, the text that keeps each, and the tests that must turn red without it."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """One way to break the product: every `text` in `file` becomes `replacement`, and each of `tests` must fail.
-
-    `is_quick` puts it into every run of the suite; the others run with `make mutations`.
-    """
-
-    name: str
-    file: str
-    text: str
-    replacement: str
-    tests: tuple[str, ...]
-    is_quick: bool = False
-
+from tests.mutations.mutation import Mutation
 
 OUTBOX = "tests/delivery/test_outbox.py"
 CLAIMING = "tests/delivery/test_claiming.py"

@@ -15,7 +15,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.mutations.catalogue import MUTATIONS, Mutation
+from tests.mutations.catalogue import MUTATIONS
+from tests.mutations.mutation import Mutation
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("switchboard", "tests")
