@@ -24,7 +24,7 @@ from switchboard.delivery.queueing import message_event
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Event
-from switchboard.kernel.queues import backoff
+from switchboard.kernel.queues import backoff, concerns_batch
 from switchboard.kernel.telemetry import SENDS
 from switchboard.kernel.turns import in_turns
 
@@ -79,6 +79,21 @@ class _Writing:
     events: list[Event]
     gone: list[Message]
     frames: Mapping[UUID, Sequence[str]]
+
+
+async def complete_safely(database: Database, outcomes: Sequence[Outcome]) -> None:
+    """Write these outcomes; one that cannot be written keeps no other from it, and its message is taken back later."""
+    try:
+        await complete(database, outcomes)
+    except Exception as error:
+        if concerns_batch(error):
+            raise
+        if len(outcomes) == 1:
+            log.error("delivery.outcome_lost", message_id=str(outcomes[0].outgoing.message.id), exc_info=error)
+            return
+        half = len(outcomes) // 2
+        await complete_safely(database, outcomes[:half])
+        await complete_safely(database, outcomes[half:])
 
 
 async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from switchboard.delivery.breaks import Breaker
 from switchboard.delivery.channels.base import Channel
 from switchboard.delivery.claiming import NO_PACES, Claimer
-from switchboard.delivery.completing import Outcome, complete
+from switchboard.delivery.completing import Outcome, complete_safely
 from switchboard.delivery.letters import Letterhead
 from switchboard.delivery.models import LANE_REPLY, LANES, LoadLeadFacts, no_lead_facts
 from switchboard.delivery.pacing import Paces, Room
@@ -108,7 +108,7 @@ class OutboxLoop:
         self._outcomes.extend(watched)
         self._unwatched.clear()
         while self._outcomes:
-            await complete(self._database, self._outcomes[:MOST_COMPLETED])
+            await complete_safely(self._database, self._outcomes[:MOST_COMPLETED])
             del self._outcomes[:MOST_COMPLETED]
 
     def _measure(self, finished: int) -> None:

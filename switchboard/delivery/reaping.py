@@ -12,7 +12,7 @@ from switchboard.delivery.queueing import message_event
 from switchboard.delivery.repository_outbox import Due
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
-from switchboard.kernel.queues import Tick
+from switchboard.kernel.queues import Tick, concerns_batch
 
 REAPED_AT_ONCE = 500
 
@@ -40,8 +40,24 @@ class ReaperLoop:
                 by_workspace[row.workspace_id].append(row)
             for workspace_id in sorted(by_workspace):
                 await tx.enter_workspace(workspace_id)
-                await _take_back(tx, by_workspace[workspace_id])
+                await _take_back_safely(tx, by_workspace[workspace_id])
         return Tick(len(expired), has_more=len(expired) == REAPED_AT_ONCE)
+
+
+async def _take_back_safely(tx: Tx, expired: list[Due]) -> None:
+    """Take these back; one that cannot be keeps no other from it, and is looked at again with the next batch."""
+    try:
+        async with tx.savepoint():
+            await _take_back(tx, expired)
+    except Exception as error:
+        if concerns_batch(error):
+            raise
+        if len(expired) == 1:
+            log.error("delivery.lease_kept", message_id=str(expired[0].message_id), exc_info=error)
+            return
+        half = len(expired) // 2
+        await _take_back_safely(tx, expired[:half])
+        await _take_back_safely(tx, expired[half:])
 
 
 async def _take_back(tx: Tx, expired: list[Due]) -> None:

@@ -39,6 +39,7 @@ from tests.delivery.sending import (
     queue,
     states,
 )
+from tests.timeouts import timing_out
 
 
 @pytest.fixture
@@ -149,6 +150,27 @@ async def test_of_two_tries_of_a_message_in_one_batch_the_last_counts(
     assert await states(database, workspace_id, [message_id]) == [("sent", None)]
     assert await event_kinds(database, workspace_id, message_id) == ["message.queued", "message.sent"]
     assert await outbox_rows(database) == 0
+
+
+async def test_an_outcome_that_cannot_be_written_keeps_no_other_from_it(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    drafts = [letter(ann, subject, purpose="transactional") for subject in ("Bad", "Good", "Fine")]
+    ids = bad, *_ = await queue(database, workspace_id, *drafts)
+    outbox = Outbox(database)
+    with timing_out(urls, "app.message", f"NEW.id = '{bad}'"):
+        await outbox.run()
+        assert await states(database, workspace_id, ids) == [("sending", None), ("sent", None), ("sent", None)]
+        (good,) = await queue(database, workspace_id, letter(ann, "Lost", purpose="transactional"))
+        await Claimer(database, LETTERHEAD, no_lead_facts).claim(["email"], Room(10, 10))
+        await move_clock(urls, "2 minutes")
+        assert await outbox.reap() == 2
+        await outbox.run()
+        assert await states(database, workspace_id, [bad, good]) == [("sending", None), ("sent", None)]
+    assert await outbox.reap() == 1
+    await outbox.run()
+    assert await states(database, workspace_id, [bad]) == [("sent", None)]
+    assert len(set(outbox.header_ids)) == 4
 
 
 async def test_a_lease_that_has_not_run_out_is_left_alone(database: Database, workspace_id: UUID, ann: UUID) -> None:
