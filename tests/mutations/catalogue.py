@@ -3,6 +3,7 @@
 from tests.mutations.mutation import Mutation
 
 OUTBOX = "tests/delivery/test_outbox.py"
+LEASES = "tests/delivery/test_leases.py"
 CLAIMING = "tests/delivery/test_claiming.py"
 RUNNING = "tests/flows/test_running.py"
 ACCOUNTS = "tests/accounts/test_accounts.py"
@@ -73,7 +74,7 @@ DELIVERY = (
         "switchboard/delivery/repository_outbox.py",
         "ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED",
         "ORDER BY lease_until LIMIT %s",
-        (f"{OUTBOX}::test_what_one_reaper_holds_another_passes_by",),
+        (f"{LEASES}::test_what_one_reaper_holds_another_passes_by",),
     ),
     Mutation(
         "what went out is forgotten when it cannot be written down",
@@ -88,7 +89,7 @@ DELIVERY = (
         "message_id=message.header_id,",
         'message_id=f"<{id(message)}@x.example>",',
         (
-            f"{OUTBOX}::test_after_a_crash_between_sending_and_writing_it_down_the_same_message_id_goes_again",
+            f"{LEASES}::test_after_a_crash_between_sending_and_writing_it_down_the_same_message_id_goes_again",
             f"{OUTBOX}::test_in_doubt_an_awaited_message_goes_again_with_its_message_id",
         ),
     ),
@@ -119,8 +120,8 @@ DELIVERY = (
         "ON mine.message_id = o.message_id AND mine.token = o.token",
         "ON mine.message_id = o.message_id",
         (
-            f"{OUTBOX}::test_a_late_writer_changes_nothing",
-            f"{OUTBOX}::test_of_two_tries_of_a_message_in_one_batch_the_last_counts",
+            f"{LEASES}::test_a_late_writer_changes_nothing",
+            f"{LEASES}::test_of_two_tries_of_a_message_in_one_batch_the_last_counts",
         ),
         is_quick=True,
     ),
@@ -129,7 +130,7 @@ DELIVERY = (
         "switchboard/delivery/repository_outbox.py",
         "WHERE lease_until IS NOT NULL AND lease_until < app.now()",
         "WHERE lease_until IS NOT NULL",
-        (f"{OUTBOX}::test_a_lease_that_has_not_run_out_is_left_alone",),
+        (f"{LEASES}::test_a_lease_that_has_not_run_out_is_left_alone",),
     ),
     Mutation(
         "two processes take the same messages",

@@ -44,6 +44,7 @@ async def test_contacts_are_settled_by_indexes(database: Database, agent: Caller
         assert "hashed SubPlan" in plan
 
 
+@pytest.mark.usefixtures("never_analysed")
 async def test_lists_walk_their_indexes(database: Database, agent: Caller) -> None:
     people = await meet(database, agent, "Ada", "Bob")
     segment = await filled(database, agent, "true")
