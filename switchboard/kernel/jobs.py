@@ -16,7 +16,7 @@ from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.job_claims import PRIORITIES, Job, JobClaims
-from switchboard.kernel.queues import PATIENCE_SECONDS, WAKE_CHANNEL, Tick, backoff, concerns_batch, wake
+from switchboard.kernel.queues import WAKE_CHANNEL, Tick, backoff, concerns_batch, wake
 
 QUEUE = "jobs"
 MOST_ATTEMPTS = 10
@@ -51,12 +51,14 @@ async def enqueue(
     after: timedelta = timedelta(0),
     priority: int = 5,
     hasten: bool = False,
+    wakes: bool = True,
 ) -> None:
     """Add a job in the caller's transaction; with a `key`, a second one of that kind and key is not added.
 
     A smaller `priority` goes first. A job whose earlier twin has failed for good takes its place; with `hasten` one
-    that is due later than this one would be is done as early. A twin that is just being done is waited for. Raises
-    ValueError for a priority that is none of `PRIORITIES`.
+    that is due later than this one would be is done as early. A twin that is just being done is waited for. One that
+    does not wake the queue is found at its next look, within `IDLE_SECONDS`: whatever was woken by the same commit has
+    the machine to itself. Raises ValueError for a priority that is none of `PRIORITIES`.
     """
     if priority not in PRIORITIES:
         raise ValueError(f"priority {priority} is none of {PRIORITIES.start} to {PRIORITIES.stop - 1}")
@@ -71,7 +73,8 @@ async def enqueue(
         """,
         (new_id(), tx.workspace_id, kind, key, json.dumps(payload, default=str), priority, after, hasten),
     )
-    await wake(tx, QUEUE)
+    if wakes:
+        await wake(tx, QUEUE)
 
 
 @dataclass(slots=True)
@@ -90,7 +93,6 @@ class JobLoop:
     """
 
     name = QUEUE
-    patience_seconds = PATIENCE_SECONDS
 
     def __init__(self, database: Database, handlers: Mapping[str, JobHandler], *, alone: Collection[str] = ()) -> None:
         self._alone = frozenset(alone)

@@ -26,8 +26,6 @@ from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
 
 WAKE_CHANNEL = "switchboard_wake"
 IDLE_SECONDS = 1.0
-# How long a loop whose work nobody waits for stands back after a notice.
-PATIENCE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 30.0
 # A database that is away comes back for everybody at once: whoever waits for it looks often.
 AWAY_PAUSE_SECONDS = 1.0

@@ -16,7 +16,7 @@ from switchboard.kernel.errors import InvalidError
 from switchboard.kernel.events import SYSTEM, Event, topic_of
 from switchboard.kernel.events_alike import AlikeEvents
 from switchboard.kernel.low_water import LowWater
-from switchboard.kernel.queues import PATIENCE_SECONDS, Tick, wake
+from switchboard.kernel.queues import Tick, wake
 from switchboard.people import repository_membership as repository
 from switchboard.people.repository_conditions import Predicate, write_predicate
 from switchboard.people.segment_changes import write_changes
@@ -26,6 +26,8 @@ from switchboard.people.segment_vocabulary import Vocabulary
 
 QUEUE = "segments"
 BATCH = 1_000
+# How long it stands back after a notice: nobody waits for it, and others may be waking.
+PATIENCE_SECONDS = 0.05
 
 log = structlog.get_logger()
 

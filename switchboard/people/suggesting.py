@@ -29,7 +29,8 @@ _ROLE_BOXES = frozenset(
 async def enqueue(tx: Tx, contact_ids: Collection[UUID]) -> None:
     """Look for contacts like these, later and apart from whatever made or changed them."""
     if contact_ids:
-        await jobs.enqueue(tx, JOB, {"contact_ids": sorted(map(str, contact_ids))}, priority=8)
+        payload = {"contact_ids": sorted(map(str, contact_ids))}
+        await jobs.enqueue(tx, JOB, payload, priority=8, wakes=False)
 
 
 async def suggest(tx: Tx, payload: Mapping[str, object]) -> None:

@@ -14,6 +14,7 @@ from switchboard.kernel import jobs
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Hub
 from switchboard.kernel.jobs import JobHandler, JobLoop
+from switchboard.kernel.queues import WAKE_CHANNEL
 from tests.conftest import Urls
 from tests.plans import ExplainingTx
 
@@ -54,6 +55,14 @@ async def add(
     async with database.transaction(workspace_id) as tx:
         for early, name in enumerate(reversed(names)):
             await jobs.enqueue(tx, kind, {"name": name}, priority=priority, after=timedelta(seconds=-early))
+
+
+async def test_a_job_for_which_nobody_waits_wakes_nobody(database: Database, workspace_id: UUID) -> None:
+    async with database.transaction(workspace_id) as tx:
+        await jobs.enqueue(tx, "mark", {"name": "later"}, wakes=False)
+        assert tx.notices == []
+        await jobs.enqueue(tx, "mark", {"name": "now"})
+        assert tx.notices == [(WAKE_CHANNEL, jobs.QUEUE)]
 
 
 async def marks(database: Database) -> list[str]:
