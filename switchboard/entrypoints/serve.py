@@ -14,6 +14,10 @@ from switchboard.kernel.logs import configure_logs
 from switchboard.kernel.settings import Settings
 from switchboard.ops.schema import check_application_role
 
+# Longer than proxies and senders keep a connection on which nothing goes, a minute as a rule: who reuses one that we
+# are just closing has its request fail.
+KEEP_ALIVE_SECONDS = 75
+
 
 class _Server(uvicorn.Server):
     """Ends the open live streams first: a server that waits for them would never stop."""
@@ -48,6 +52,7 @@ def serve(settings: Settings, database_url: str, *, is_away: bool = False) -> No
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         lifespan="on",
     )
