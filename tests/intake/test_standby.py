@@ -22,7 +22,7 @@ from switchboard.intake.kept_signals import decode_request
 from switchboard.intake.models import NewSignal, Source
 from switchboard.intake.outage import Outage, patiently
 from switchboard.intake.reserve import Reserve
-from switchboard.intake.spool import Spool
+from switchboard.intake.spool import Spool, find_set_aside
 from switchboard.intake.spool_files import SealedSegment, list_segments
 from switchboard.intake.standby import Standby
 from switchboard.kernel.db import Database
@@ -125,6 +125,8 @@ async def test_draining_again_after_a_crash_before_the_file_was_removed_brings_n
     await drain(database, spool.folder)
     assert await count_signals(database, source.workspace_id) == 5
     assert await recognise_all(database) == 0
+    # It was known, and not refused as what cannot be stored.
+    assert find_set_aside(spool.folder) == []
 
 
 async def test_a_length_that_was_damaged_loses_nothing_behind_it_for_good(
