@@ -31,8 +31,8 @@ YEARS = range(2000, 3000)
 LONGEST_TEST = timedelta(days=90)
 NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
-# Of a segment or an import: some of its people are not known yet.
 _FORGOTTEN = "The rows of this import are past KEEP_SIGNALS_MONTHS. Choose a segment of its people."
+# Of a segment or an import: some of its people are not known yet.
 _UNREADY = frozenset({"building", "uploaded", "ready", "running"})
 
 _CHOICES: tuple[tuple[str, object], ...] = (
