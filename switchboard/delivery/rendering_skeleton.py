@@ -66,13 +66,8 @@ class Skeleton:
         write = _escape if template.env.autoescape else str
         return cls(texts, holes, write, _id_of(texts), sum(map(len, texts)))
 
-    def fill(self, variables: Mapping[str, object]) -> str | None:
-        """The text for these variables; None when one of the values is not a plain short text."""
-        cut = self.cut(Values(variables))
-        return None if cut is None else cut.join()
-
     def cut(self, values: "Values") -> "Cut | None":
-        """The same, not yet joined."""
+        """The text for these values, not yet joined; None when one of them is not plain and short."""
         write, pieces = self.write, []
         for hole in self.holes:
             value = values[hole.path]

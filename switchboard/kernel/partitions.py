@@ -76,10 +76,3 @@ async def note_kept_since(tx: Tx, log: str, since: datetime | None) -> None:
         """,
         {"log": log, "since": since},
     )
-
-
-async def find_kept_since(tx: Tx, log: str) -> datetime | None:
-    """The instant from which on a log is whole; None where nothing of it ever goes."""
-    # By primary key.
-    since: datetime | None = await tx.fetch_value("SELECT kept_since FROM app.log_keeping WHERE log = %s", (log,))
-    return since

@@ -13,7 +13,7 @@ from switchboard.accounts import service as accounts
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.jobs import Again
-from switchboard.kernel.partitions import PARTITIONED, find_kept_since
+from switchboard.kernel.partitions import PARTITIONED
 from switchboard.kernel.settings import load_settings
 from switchboard.ops import housekeeping, retention
 from tests.conftest import Urls, freeze_clock
@@ -35,6 +35,10 @@ ROWS: dict[str, str] = {
     "run_step": "INSERT INTO app.run_step (run_id, workspace_id, at, revision, step, outcome)"
     " VALUES (%s, %s, %s, 1, 1, 'done')",
 }
+
+
+async def find_kept_since(tx: Tx, log: str) -> object:
+    return await tx.fetch_value("SELECT kept_since FROM app.log_keeping WHERE log = %s", (log,))
 
 
 @pytest.fixture
