@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+from switchboard.delivery import repository_outbox
 from switchboard.delivery.breaks import Breaker
 from switchboard.delivery.channels.base import Channel
 from switchboard.delivery.claiming import NO_PACES, Claimer
@@ -48,6 +49,7 @@ class OutboxLoop:
         paces: Paces = NO_PACES,
     ) -> None:
         self.name = name
+        self.due = repository_outbox.is_due(lanes)
         self._database = database
         self._channels = dict(channels)
         self._claimer = Claimer(database, letterhead, load_lead_facts, lanes=lanes, paces=paces)

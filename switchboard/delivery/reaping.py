@@ -27,6 +27,7 @@ class ReaperLoop:
     """
 
     name = "outbox-reaper"
+    due = repository_outbox.IS_EXPIRED
 
     def __init__(self, database: Database) -> None:
         self._database = database

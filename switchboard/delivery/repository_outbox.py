@@ -15,6 +15,9 @@ from switchboard.kernel.low_water import EVERYTHING
 PAUSE_BEHIND = timedelta(seconds=1)
 LONGEST_WAIT_BEHIND = timedelta(minutes=5)
 
+# Whether a lease has run out; by the partial index outbox_leased.
+IS_EXPIRED = "EXISTS (SELECT FROM app.outbox WHERE lease_until IS NOT NULL AND lease_until < app.now())"
+
 
 class Due(msgspec.Struct, frozen=True):
     """One row of the outbox. `attempts` are those begun so far, `token` the one of the last.
@@ -30,6 +33,13 @@ class Due(msgspec.Struct, frozen=True):
     token: int
     due_at: datetime | None = None
     is_held: bool = False
+
+
+def is_due(lanes: Collection[int]) -> str:
+    """The condition, in SQL, that a message of these lanes is due."""
+    among = ", ".join(str(lane) for lane in sorted(lanes))
+    # By the partial index outbox_due, a range a lane.
+    return f"EXISTS (SELECT FROM app.outbox WHERE lease_until IS NULL AND lane IN ({among}) AND due_at <= app.now())"
 
 
 async def insert_outbox(

@@ -144,12 +144,15 @@ def _belongs(loop: Loop, queue: str) -> bool:
 
 async def _report(database: Database, names: list[str]) -> None:
     """Say every few seconds that these queues are worked; health and the home page read it."""
-    worker_id = new_id()
+    worker_id, has_begun = new_id(), False
     try:
         while True:
             try:
                 async with database.directory() as tx:
+                    if not has_begun:
+                        await queries.forget_silent_workers(tx)
                     await queries.report_worker(tx, worker_id, names)
+                has_begun = True
             except (UnavailableError, psycopg.OperationalError):
                 log.warning("work.waiting_for_database")
             await asyncio.sleep(REPORT_SECONDS)

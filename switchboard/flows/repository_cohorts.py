@@ -14,6 +14,15 @@ _ALIKE = "workspace_id, flow_id, version, step, phase, campaign_id, contact_id I
 _COHORT = f"""{_ALIKE} AS has_contact, count(*), min(due_at), max(due_at), array_agg(place)::text, array_agg(id)::text,
                    array_agg(revision)::text, array_agg(contact_id)::text, array_agg(lead_id)::text,
                    array_agg(due_at)::text"""
+# Whether a run is due; by the partial index run_due_single or run_due_campaign.
+_IS_DUE = """EXISTS (
+        SELECT FROM app.run WHERE due_at <= app.now() AND due_at IS NOT NULL AND parked IS NULL AND {kind})"""
+_OF_CAMPAIGNS, _OF_EVENTS = "campaign_id IS NOT NULL", "campaign_id IS NULL"
+
+
+def is_due(*, of_campaigns: bool) -> str:
+    """The condition, in SQL, that a run of a campaign is due, or one of the others."""
+    return _IS_DUE.format(kind=_OF_CAMPAIGNS if of_campaigns else _OF_EVENTS)
 
 
 async def claim(tx: Tx, since: datetime, limit: int, *, of_campaigns: bool = False) -> tuple[datetime, list[Cohort]]:
@@ -21,7 +30,7 @@ async def claim(tx: Tx, since: datetime, limit: int, *, of_campaigns: bool = Fal
 
     They are those of campaigns or all others, and held until this transaction ends.
     """
-    kind = "campaign_id IS NOT NULL" if of_campaigns else "campaign_id IS NULL"
+    kind = _OF_CAMPAIGNS if of_campaigns else _OF_EVENTS
     # Walks the partial index run_due_single or run_due_campaign; what another process holds is passed by.
     rows = await tx.fetch_tuples(
         f"""

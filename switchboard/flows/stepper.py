@@ -71,6 +71,7 @@ class StepLoop:
         find_trail: FindTrail = find_trail,
     ) -> None:
         self.name = CAMPAIGN_QUEUE if of_campaigns else QUEUE
+        self.due = repository_cohorts.is_due(of_campaigns=of_campaigns)
         self._of_campaigns = of_campaigns
         self._database = database
         self._kinds = kinds

@@ -34,6 +34,7 @@ class RecognitionLoop:
     """The loop of the signals queue."""
 
     name = "signals"
+    due = repository.IS_DUE
 
     def __init__(self, database: Database, *, most_signals: int = MOST_SIGNALS) -> None:
         self._database = database

@@ -12,6 +12,9 @@ from switchboard.kernel.db import Tx
 SOURCE_COLUMNS = """id, workspace_id, name, format, token, signing_secret, mapping, mapping_version, settings,
     created_at, paused_at"""
 
+# Whether any signal waits to be recognised; by the index signal_due_order.
+IS_DUE = "EXISTS (SELECT FROM app.signal_due WHERE due_at <= app.now())"
+
 # Stores the signals whose key is new or has expired, and makes them due; one round trip for a whole batch.
 # Uses the primary key of signal_key; keys go in sorted, so that two batches never wait for each other crosswise.
 # Arrays travel in binary (%b): as text, every quote of every payload would have to be escaped.

@@ -12,6 +12,11 @@ from switchboard.kernel.low_water import Look, LowWater
 PRIORITIES = range(10)
 """A smaller one goes first."""
 
+# Whether a job is due, of whatever kind; by the partial index job_due, a range a priority.
+IS_DUE = f"""EXISTS (
+        SELECT FROM app.job WHERE priority IN ({", ".join(map(str, PRIORITIES))}) AND failed_at IS NULL
+            AND due_at <= app.now())"""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

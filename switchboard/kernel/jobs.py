@@ -15,7 +15,7 @@ import structlog
 from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.ids import new_id
-from switchboard.kernel.job_claims import PRIORITIES, Job, JobClaims
+from switchboard.kernel.job_claims import IS_DUE, PRIORITIES, Job, JobClaims
 from switchboard.kernel.queues import WAKE_CHANNEL, Tick, backoff, concerns_batch, wake
 
 QUEUE = "jobs"
@@ -57,8 +57,8 @@ async def enqueue(
 
     A smaller `priority` goes first. A job whose earlier twin has failed for good takes its place; with `hasten` one
     that is due later than this one would be is done as early. A twin that is just being done is waited for. One that
-    does not wake the queue is found at its next look, within `IDLE_SECONDS`: whatever was woken by the same commit has
-    the machine to itself. Raises ValueError for a priority that is none of `PRIORITIES`.
+    does not wake the queue is found at the next look, within a second: whatever was woken by the same commit has the
+    machine to itself. Raises ValueError for a priority that is none of `PRIORITIES`.
     """
     if priority not in PRIORITIES:
         raise ValueError(f"priority {priority} is none of {PRIORITIES.start} to {PRIORITIES.stop - 1}")
@@ -93,6 +93,7 @@ class JobLoop:
     """
 
     name = QUEUE
+    due = IS_DUE
 
     def __init__(self, database: Database, handlers: Mapping[str, JobHandler], *, alone: Collection[str] = ()) -> None:
         self._alone = frozenset(alone)

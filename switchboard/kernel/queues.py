@@ -11,7 +11,6 @@ notice, a crash or a restart catches up by itself: notices only make it sooner. 
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol, TypeVar, runtime_checkable
@@ -20,15 +19,16 @@ import psycopg
 import structlog
 
 from switchboard.kernel.clock import monotonic_seconds
-from switchboard.kernel.db import Database, Notice, Tx, connect_to_listen
+from switchboard.kernel.db import Database, Notice, Tx
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.telemetry import HANDLED, QUEUE_FAILURES
+from switchboard.kernel.watch import AWAY_PAUSE_SECONDS, Watch, Watched
 
 WAKE_CHANNEL = "switchboard_wake"
+# How long a loop waits before it looks by itself: one for which the watch looks does so only for safety's sake.
 IDLE_SECONDS = 1.0
+WATCHED_IDLE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 30.0
-# A database that is away comes back for everybody at once: whoever waits for it looks often.
-AWAY_PAUSE_SECONDS = 1.0
 # Rows that are handled one by one are held all the while, and each may need as long as a statement is given.
 ONE_BY_ONE_SECONDS = 30.0
 
@@ -41,6 +41,7 @@ _OF_A_ROW = (
 )
 
 Row = TypeVar("Row")
+Duration = TypeVar("Duration", float, timedelta)
 
 log = structlog.get_logger()
 
@@ -90,7 +91,12 @@ def backoff(
     """How long to wait after the `attempts`-th failure (1 is the first): doubling, with up to a quarter of jitter."""
     exponent = min(max(attempts, 1) - 1, 30)
     base: timedelta = min(first * 2**exponent, most)
-    return base * random.uniform(0.75, 1.25)  # noqa: S311 jitter needs no secrecy
+    return _scattered(base)
+
+
+def _scattered(duration: Duration) -> Duration:
+    """Up to a quarter more or less, so that those who wait for the same do not all come at once."""
+    return duration * random.uniform(0.75, 1.25)  # noqa: S311 jitter needs no secrecy
 
 
 def concerns_batch(error: Exception) -> bool:
@@ -126,6 +132,7 @@ class LoopState:
     handled: int = 0
     failures: int = 0
     wakened: asyncio.Event = field(default_factory=asyncio.Event)
+    is_idle: bool = False
 
 
 class Worker:
@@ -136,16 +143,18 @@ class Worker:
         self._database = database
         self._stopping = asyncio.Event()
         self.states = {loop.name: LoopState() for loop in loops}
+        due = {loop.name: loop.due for loop in loops if isinstance(loop, Watched)}
+        self.watch = Watch(database, WAKE_CHANNEL, due, waken=self._waken, idle=self._idle_queues)
 
     async def run(self) -> None:
-        """Run every loop and the listener; returns after `stop`."""
+        """Run every loop and the watch; returns after `stop`."""
         self._database.on_commit(self._hear_own)
         async with asyncio.TaskGroup() as group:
-            listener = group.create_task(self._listen())
+            watching = group.create_task(self.watch.run())
             running = [group.create_task(self._run_loop(loop)) for loop in self._loops]
             await self._stopping.wait()
             await asyncio.gather(*running)
-            listener.cancel()
+            watching.cancel()
         for loop in self._loops:
             if isinstance(loop, Closeable):
                 await loop.close()
@@ -179,15 +188,13 @@ class Worker:
             state.handled += tick.handled
             HANDLED.labels(loop.name).inc(tick.handled)
             if not tick.has_more:
-                await self._wait_for_notice(state, IDLE_SECONDS)
+                await _wait_for_notice(state, self._idle_seconds(loop))
                 if isinstance(loop, Patient) and state.wakened.is_set():
                     await self._pause(loop.patience_seconds)
 
-    async def _wait_for_notice(self, state: LoopState, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(state.wakened.wait(), seconds)
-        except TimeoutError:
-            return
+    def _idle_seconds(self, loop: Loop) -> float:
+        # All at once they would ask for many connections, and each that is made is kept for a while.
+        return _scattered(WATCHED_IDLE_SECONDS) if self.watch.keeps(loop.name) else IDLE_SECONDS
 
     async def _pause(self, seconds: float) -> None:
         # A notice must not cut a pause after a failure short, or a busy queue would spin on a broken database.
@@ -195,22 +202,6 @@ class Worker:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
-
-    async def _listen(self) -> None:
-        while True:
-            # The loops look by themselves meanwhile, and say so.
-            with suppress(psycopg.Error, OSError):
-                await self._listen_once()
-            await asyncio.sleep(AWAY_PAUSE_SECONDS)
-
-    async def _listen_once(self) -> None:
-        connection = await connect_to_listen(self._database.application_url)
-        async with connection:
-            await connection.execute(f"LISTEN {WAKE_CHANNEL}".encode())
-            async for notice in connection.notifies():
-                # Of what this process wrote itself, its loops have been told when it was committed.
-                if not self._database.has_told(notice.pid):
-                    self._waken(notice.payload)
 
     def _hear_own(self, notices: Sequence[Notice]) -> None:
         for channel, payload in notices:
@@ -221,6 +212,19 @@ class Worker:
         state = self.states.get(queue)
         if state is not None:
             state.wakened.set()
+
+    def _idle_queues(self) -> set[str]:
+        return {queue for queue, state in self.states.items() if state.is_idle}
+
+
+async def _wait_for_notice(state: LoopState, seconds: float) -> None:
+    state.is_idle = True
+    try:
+        await asyncio.wait_for(state.wakened.wait(), seconds)
+    except TimeoutError:
+        return
+    finally:
+        state.is_idle = False
 
 
 def _pause_seconds(failures_in_a_row: int, error: Exception) -> float:

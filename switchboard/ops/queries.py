@@ -71,15 +71,20 @@ async def list_applied_versions(tx: Tx) -> set[int]:
 
 
 async def report_worker(tx: Tx, worker_id: UUID, queues: list[str]) -> None:
-    """Say that this process works these queues; forget processes that have been silent for an hour."""
-    # By primary key.
+    """Say that this process works these queues; it is said again before a lost commit would matter."""
+    # By primary key; the commit does not wait for the disk.
     await tx.execute(
         """
-        INSERT INTO app.worker (id, queues) VALUES (%s, %s)
-        ON CONFLICT (id) DO UPDATE SET queues = excluded.queues, seen_at = app.now()
+        INSERT INTO app.worker (id, queues)
+        SELECT %s, %s FROM set_config('synchronous_commit', 'off', true)
+        ON CONFLICT (id) DO UPDATE SET seen_at = app.now()
         """,
         (worker_id, queues),
     )
+
+
+async def forget_silent_workers(tx: Tx) -> None:
+    """Forget processes that have been silent for an hour."""
     # A handful of rows.
     await tx.execute("DELETE FROM app.worker WHERE seen_at < app.now() - interval '1 hour'")
 

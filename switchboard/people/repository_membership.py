@@ -9,6 +9,9 @@ from switchboard.kernel.db import Tx
 from switchboard.people.repository_conditions import Predicate
 from switchboard.people.segment_models import Dirty, Kept
 
+# Whether there is any note; by the index segment_dirty_due.
+IS_DUE = "EXISTS (SELECT FROM app.segment_dirty WHERE at <= app.now())"
+
 # Holds one contact to the condition of one segment as it is at the start of the statement, so whoever runs it holds
 # the lock of `lock_members`. Contacts and members by primary key; NOT IN is asked of a hash of those who fit, whose
 # number the planner cannot know.

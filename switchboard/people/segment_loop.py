@@ -55,6 +55,7 @@ class SegmentLoop:
     """Takes the notes of all workspaces, oldest first, and looks at each workspace's contacts segment by segment."""
 
     name = QUEUE
+    due = repository.IS_DUE
     patience_seconds = PATIENCE_SECONDS
 
     def __init__(self, database: Database, vocabulary: Vocabulary) -> None:

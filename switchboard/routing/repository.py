@@ -14,6 +14,9 @@ from switchboard.routing.models import Assignment, Candidate, Decision, RuleMatc
 _ASSIGNMENT = """subject_id, subject_kind, contact_id, state, owner_id, rota_id, rule_id, hand_ons, passed_over,
     offered_at, accept_within, accept_by, accepted_at, waiting_since"""
 
+# Whether anybody waits for a rota, in which somebody may be available by now; by the partial index assignment_waiting.
+IS_WAITED = "EXISTS (SELECT FROM app.assignment WHERE state = 'waiting' AND rota_id IS NOT NULL)"
+
 
 class Ruling(msgspec.Struct, frozen=True):
     """What one subject's assignment and its explanation are to be."""

@@ -20,6 +20,7 @@ class WaitingLoop:
     """A transactional queue: shifts begin, capacity gets free, and those who wait are derived from rows and times."""
 
     name = WAITING_QUEUE
+    due = repository.IS_WAITED
 
     def __init__(self, database: Database) -> None:
         self._database = database
