@@ -39,6 +39,14 @@ def test_processor_time_of_children_counts_also_when_they_are_dead(urls: Urls) -
     assert work.app_seconds >= 0.39
 
 
+def test_a_thousandth_of_a_second_is_told_from_nothing() -> None:
+    for _ in range(10):
+        before, began = processor_seconds(os.getpid()), time.process_time()
+        while time.process_time() < began + 0.001:
+            pass
+        assert processor_seconds(os.getpid()) - before >= 0.001
+
+
 def test_what_is_set_apart_does_not_count(urls: Urls) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", BURN + "\nimport sys; sys.stdin.read()"], stdin=subprocess.PIPE
