@@ -31,7 +31,7 @@ from switchboard.delivery.channels.smtp.transport import SmtpChannel
 from switchboard.delivery.channels.webhook.settings import WebhookSettings
 from switchboard.delivery.channels.webhook.transport import WebhookChannel
 from switchboard.delivery.claiming import Claimer
-from switchboard.delivery.completing import Outcome, complete
+from switchboard.delivery.completing import Completer, Outcome
 from switchboard.delivery.models import no_lead_facts
 from switchboard.delivery.outbox import MOST_TAKEN, OutboxLoop
 from switchboard.delivery.pacing import Room
@@ -149,7 +149,7 @@ async def claim_and_complete(database: Database) -> None:
     async def work() -> None:
         claimer = Claimer(database, LETTERHEAD, no_lead_facts)
         while (claimed := await claimer.claim(["email"], Room(BATCH, BATCH))).handled:
-            await complete(database, [Outcome(taken, 0.0, "Taken.") for taken in claimed.outgoing])
+            await Completer(database).complete([Outcome(taken, 0.0, "Taken.") for taken in claimed.outgoing])
 
     await asyncio.gather(*(work() for _ in range(BATCHES_AT_ONCE)))
 

@@ -18,7 +18,7 @@ from switchboard.delivery import letters, pacing, repository, repository_holds, 
 from switchboard.delivery.gate import Verdict, decide
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.lanes import Lanes
-from switchboard.delivery.letters import Letterhead, Outgoing, TemplateShelf
+from switchboard.delivery.letters import Desk, Letterhead, Outgoing, TemplateShelf
 from switchboard.delivery.models import LANES, LoadLeadFacts, Message
 from switchboard.delivery.pacing import Paces, Room
 from switchboard.delivery.queueing import drop_stopped, message_event
@@ -202,10 +202,7 @@ class Claimer:
         messages = [message for message, _ in sending]
         await repository_outbox.take(tx, [message.id for message in messages], LEASE)
         desk = await letters.prepare(tx, self._letterhead, reader, messages, self._load_lead_facts, shelf=self._shelf)
-        return [
-            Outgoing(due[message.id].token + 1, tx.workspace_id, message, desk, _late(verdict), _late_detail(verdict))
-            for message, verdict in sending
-        ]
+        return [_outgoing(due[message.id], message, verdict, desk) for message, verdict in sending]
 
 
 _Decider = Callable[[Tx, Sequence[Due]], Awaitable[list[Outgoing]]]
@@ -285,9 +282,6 @@ def _is_capped(message: Message) -> bool:
     return message.purpose == "marketing" and message.contact_id is not None
 
 
-def _late(verdict: Verdict) -> str | None:
-    return verdict.reason if verdict.reason == "allowed_late" else None
-
-
-def _late_detail(verdict: Verdict) -> str | None:
-    return verdict.detail if verdict.reason == "allowed_late" else None
+def _outgoing(row: Due, message: Message, verdict: Verdict, desk: Desk) -> Outgoing:
+    why_late = (verdict.reason, verdict.detail) if verdict.reason == "allowed_late" else (None, None)
+    return Outgoing(row.token + 1, row.attempts + 1, row.workspace_id, message, desk, *why_late)

@@ -5,22 +5,22 @@ been taken by somebody else since, changes nothing.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from switchboard.delivery import repository, repository_frames, repository_holds, repository_outbox, suppressing
+from switchboard.delivery import repository_holds, repository_outbox, repository_settling, suppressing
 from switchboard.delivery.bounces import is_address_gone
 from switchboard.delivery.channels.base import SendError
 from switchboard.delivery.claiming import LEASE, MOST_ATTEMPTS
+from switchboard.delivery.frames import KeptFrames
 from switchboard.delivery.letters import Outgoing, Written
-from switchboard.delivery.models import Message, NewAttempt
 from switchboard.delivery.queueing import message_event
+from switchboard.delivery.repository_settling import Settlement
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.events import Event
@@ -59,74 +59,77 @@ class Outcome:
             return "given_back"
         return "sent" if self.error is None else self.error.kind
 
-
-class _Counted(NamedTuple):
-    """An outcome that still counts, and how often its message was tried."""
-
-    outcome: Outcome
-    attempts: int
-
-
-@dataclass(slots=True)
-class _Writing:
-    """What is to be written for one workspace's outcomes."""
-
-    sent: list[dict[str, object]]
-    states: list[dict[str, object]]
-    done: list[UUID]
-    later: list[dict[str, object]]
-    doubted: list[UUID]
-    events: list[Event]
-    gone: list[Message]
-    frames: Mapping[UUID, Sequence[str]]
+    @property
+    def blames_address(self) -> bool:
+        """Whether the recipient's server says that there is nobody by that address."""
+        error = self.error
+        if error is None or error.kind != "permanent" or error.at_fault != "recipient":
+            return False
+        return is_address_gone(error.message)
 
 
-async def complete_safely(database: Database, outcomes: Sequence[Outcome]) -> None:
-    """Write these outcomes; one that cannot be written keeps no other from it, and its message is taken back later."""
-    try:
-        await complete(database, outcomes)
-    except Exception as error:
-        if concerns_batch(error):
-            raise
-        if len(outcomes) == 1:
-            log.error("delivery.outcome_lost", message_id=str(outcomes[0].outgoing.message.id), exc_info=error)
-            return
-        half = len(outcomes) // 2
-        await complete_safely(database, outcomes[:half])
-        await complete_safely(database, outcomes[half:])
+class Completer:
+    """Writes down the outcomes of one process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._frames = KeptFrames()
+
+    async def complete_safely(self, outcomes: Sequence[Outcome]) -> None:
+        """Write these; one that cannot be written keeps no other from it, and its message is taken back later."""
+        try:
+            await self.complete(outcomes)
+        except Exception as error:
+            if concerns_batch(error):
+                raise
+            if len(outcomes) == 1:
+                log.error("delivery.outcome_lost", message_id=str(outcomes[0].outgoing.message.id), exc_info=error)
+                return
+            half = len(outcomes) // 2
+            await self.complete_safely(outcomes[:half])
+            await self.complete_safely(outcomes[half:])
+
+    async def complete(self, outcomes: Sequence[Outcome]) -> int:
+        """Write these; returns how many of them still counted."""
+        counted = 0
+        by_workspace: dict[UUID, list[Outcome]] = defaultdict(list)
+        for outcome in outcomes:
+            by_workspace[outcome.outgoing.workspace_id].append(outcome)
+        async with self._database.queue_loop() as tx:
+            for workspace_id in sorted(by_workspace):
+                await tx.enter_workspace(workspace_id)
+                with tx.remembering():
+                    counted += await self._complete_workspace(tx, by_workspace[workspace_id])
+        for workspace_id, mine in by_workspace.items():
+            self._frames.note(workspace_id, _frames_of(mine))
+        for (channel, word), sends in Counter((one.outgoing.message.channel, one.word) for one in outcomes).items():
+            SENDS.labels(channel, word).inc(sends)
+        return counted
+
+    async def _complete_workspace(self, tx: Tx, outcomes: Sequence[Outcome]) -> int:
+        await self._frames.keep(tx, _frames_of(outcomes))
+        settlements = [_settlement_of(outcome) async for outcome in in_turns(outcomes)]
+        places = await repository_settling.settle(tx, settlements)
+        if len(places) < len(outcomes):
+            _report_late(outcomes, places)
+        pairs = [(outcomes[place], settlements[place]) for place in places]
+        others = [pair for pair in pairs if not pair[1].is_over]
+        await _give_back(tx, [outcome.outgoing for outcome, _ in others if outcome.is_given_back])
+        await _keep_for_later(tx, [pair for pair in others if not pair[0].is_given_back])
+        for outcome, _ in pairs:
+            message = outcome.outgoing.message
+            if outcome.blames_address and message.contact_id is not None:
+                await suppressing.suppress(tx, message.channel, message.address, "bounced", message.id)
+        told = [_event_of(outcome, settlement) async for outcome, settlement in in_turns(pairs)]
+        await events.append(tx, [event for event in told if event is not None])
+        return len(places)
 
 
-async def complete(database: Database, outcomes: Sequence[Outcome]) -> int:
-    """Write these outcomes; returns how many of them still counted."""
-    async with database.queue_loop() as tx:
-        attempts = await repository_outbox.lock_leased(
-            tx, [one.outgoing.message.id for one in outcomes], [one.outgoing.token for one in outcomes]
-        )
-        by_workspace: dict[UUID, list[_Counted]] = defaultdict(list)
-        for place, outcome in enumerate(outcomes):
-            # A process that stood still may bring both its lost try of a message and the next one in one batch.
-            if place in attempts:
-                by_workspace[outcome.outgoing.workspace_id].append(_Counted(outcome, attempts[place]))
-            else:
-                log.warning("delivery.late_outcome", message_id=str(outcome.outgoing.message.id), outcome=outcome.word)
-        for workspace_id in sorted(by_workspace):
-            await tx.enter_workspace(workspace_id)
-            with tx.remembering():
-                await _complete_workspace(tx, by_workspace[workspace_id])
-    for (channel, word), sends in Counter((one.outgoing.message.channel, one.word) for one in outcomes).items():
-        SENDS.labels(channel, word).inc(sends)
-    return len(attempts)
-
-
-async def _complete_workspace(tx: Tx, outcomes: Sequence[_Counted]) -> None:
-    await repository.hold_messages(tx, [outcome.outgoing.message.id for outcome, _ in outcomes])
-    tried = [counted for counted in outcomes if not counted.outcome.is_given_back]
-    writing = _Writing([], [], [], [], [], [], [], _frames_of(tried))
-    async for outcome, attempts in in_turns(tried):
-        _sort(writing, outcome, attempts)
-    await repository.insert_attempts(tx, [_attempt_of(outcome) for outcome, _ in tried])
-    await _write(tx, writing)
-    await _give_back(tx, [outcome.outgoing for outcome, _ in outcomes if outcome.is_given_back])
+def _report_late(outcomes: Sequence[Outcome], places: Sequence[int]) -> None:
+    # A process that stood still may bring both its lost try of a message and the next one in one batch.
+    for place in set(range(len(outcomes))).difference(places):
+        outcome = outcomes[place]
+        log.warning("delivery.late_outcome", message_id=str(outcome.outgoing.message.id), outcome=outcome.word)
 
 
 async def _give_back(tx: Tx, untried: Sequence[Outgoing]) -> None:
@@ -134,109 +137,105 @@ async def _give_back(tx: Tx, untried: Sequence[Outgoing]) -> None:
     if untried:
         ids = [outgoing.message.id for outgoing in untried]
         await repository_holds.hand_back(tx, ids, [outgoing.token for outgoing in untried])
-        none: dict[str, object] = {"state": "queued", "reason": None, "detail": None}
-        await repository.set_states(tx, [{"id": message_id, **none} for message_id in ids])
 
 
-def _sort(writing: _Writing, outcome: Outcome, attempts: int) -> None:
-    """Decide what one outcome means for its message."""
+async def _keep_for_later(tx: Tx, pairs: Sequence[tuple[Outcome, Settlement]]) -> None:
+    """Let messages wait for their next try, or, where nobody knows whether they arrived, for the end of their lease."""
+    later = [_later_row(outcome) for outcome, settlement in pairs if settlement.state == "queued"]
+    doubted = [settlement.message_id for _, settlement in pairs if settlement.state == "in_doubt"]
+    if later:
+        await repository_outbox.put_off(tx, later)
+    if doubted:
+        await repository_outbox.keep_leased(tx, doubted, LEASE)
+
+
+def _settlement_of(outcome: Outcome) -> Settlement:
+    """What one outcome means for its message."""
     error = outcome.error
-    message = outcome.outgoing.message
+    if outcome.is_given_back:
+        return _unsent(outcome, "queued", None, None, is_over=False)
     if error is None:
-        writing.sent.append(_sent_row(outcome, "sent"))
-        writing.done.append(message.id)
-        writing.events.append(message_event("message.sent", message, _sent_data(outcome)))
-    elif error.kind == "in_doubt":
-        _doubt(writing, outcome, error)
-    elif error.kind == "permanent":
-        _fail(writing, message, error.code, error.message)
-        if error.at_fault == "recipient" and is_address_gone(error.message):
-            writing.gone.append(message)
-    else:
-        _retry(writing, outcome, error, attempts)
+        outgoing = outcome.outgoing
+        return _sent(outcome, "sent", outgoing.late_reason, outgoing.late_detail)
+    if error.kind == "in_doubt":
+        return _doubt(outcome, error)
+    if error.kind == "permanent":
+        return _unsent(outcome, "failed", error.code, error.message, is_over=True)
+    attempts = _attempts_counted(outcome)
+    if attempts >= MOST_ATTEMPTS and not outcome.is_on_us:
+        detail = f"Given up after {attempts} tries. {error.message}"
+        return _unsent(outcome, "failed", "too_many_attempts", detail, is_over=True)
+    return _unsent(outcome, "queued", "retrying", f"{error.message} It is tried again.", is_over=False)
 
 
-def _doubt(writing: _Writing, outcome: Outcome, error: SendError) -> None:
-    message = outcome.outgoing.message
-    if message.purpose in SENT_AGAIN_IN_DOUBT:
+def _doubt(outcome: Outcome, error: SendError) -> Settlement:
+    if outcome.outgoing.message.purpose in SENT_AGAIN_IN_DOUBT:
         detail = f"{error.message} It is sent once more, with the same Message-ID."
-        writing.states.append(_state_row(message, "in_doubt", error.code, detail))
-        writing.doubted.append(message.id)
-    else:
-        detail = f"{error.message} Advertising is not sent again by itself."
-        writing.sent.append(_sent_row(outcome, "in_doubt") | {"reason": error.code, "detail": detail})
-        writing.done.append(message.id)
-    writing.events.append(message_event("message.in_doubt", message, {"reason": error.code}))
+        return _unsent(outcome, "in_doubt", error.code, detail, is_over=False)
+    return _sent(outcome, "in_doubt", error.code, f"{error.message} Advertising is not sent again by itself.")
 
 
-def _retry(writing: _Writing, outcome: Outcome, error: SendError, attempts: int) -> None:
-    message = outcome.outgoing.message
-    if outcome.is_on_us:
-        attempts -= 1
-    elif attempts >= MOST_ATTEMPTS:
-        _fail(writing, message, "too_many_attempts", f"Given up after {attempts} tries. {error.message}")
-        return
-    pause = error.retry_after or backoff(attempts + 1 if outcome.is_on_us else attempts, first=FIRST_RETRY)
-    writing.states.append(_state_row(message, "queued", "retrying", f"{error.message} It is tried again."))
-    writing.later.append({"message_id": message.id, "attempts": attempts, "seconds": pause.total_seconds()})
+def _attempts_counted(outcome: Outcome) -> int:
+    """How often the message was tried by now; a try that a break makes up for does not count."""
+    return outcome.outgoing.attempts - outcome.is_on_us
 
 
-def _fail(writing: _Writing, message: Message, reason: str, detail: str) -> None:
-    writing.states.append(_state_row(message, "failed", reason, detail))
-    writing.done.append(message.id)
-    writing.events.append(message_event("message.failed", message, {"reason": reason}))
+def _later_row(outcome: Outcome) -> dict[str, object]:
+    error, attempts = outcome.error, _attempts_counted(outcome)
+    pause = error.retry_after if error is not None else None
+    pause = pause or backoff(outcome.outgoing.attempts, first=FIRST_RETRY)
+    return {"message_id": outcome.outgoing.message.id, "attempts": attempts, "seconds": pause.total_seconds()}
 
 
-async def _write(tx: Tx, writing: _Writing) -> None:
-    if writing.sent:
-        await repository_frames.keep_frames(tx, writing.frames)
-        await repository.set_sent(tx, writing.sent)
-    if writing.states:
-        await repository.set_states(tx, writing.states)
-    if writing.done:
-        await repository_outbox.delete_outbox(tx, writing.done)
-    if writing.later:
-        await repository_outbox.put_off(tx, writing.later)
-    if writing.doubted:
-        await repository_outbox.keep_leased(tx, writing.doubted, LEASE)
-    for message in writing.gone:
-        if message.contact_id is not None:
-            await suppressing.suppress(tx, message.channel, message.address, "bounced", message.id)
-    await events.append(tx, writing.events)
+def _event_of(outcome: Outcome, settlement: Settlement) -> Event | None:
+    """What is told of it; nothing of one that will be tried again."""
+    outgoing, state = outcome.outgoing, settlement.state
+    if state == "sent":
+        return message_event("message.sent", outgoing.message, {"is_late": True} if outgoing.late_reason else None)
+    if state == "queued":
+        return None
+    return message_event(f"message.{state}", outgoing.message, {"reason": settlement.reason})
 
 
-def _attempt_of(outcome: Outcome) -> NewAttempt:
+def _unsent(outcome: Outcome, state: str, reason: str | None, detail: str | None, *, is_over: bool) -> Settlement:
     outgoing = outcome.outgoing
-    response = outcome.response[:LONGEST_RESPONSE]
-    return NewAttempt(outgoing.message.id, outgoing.token, outcome.seconds, outcome.word, response)
+    return Settlement(
+        outgoing.message.id,
+        outgoing.token,
+        outcome.seconds,
+        None if outcome.is_given_back else outcome.word,
+        outcome.response[:LONGEST_RESPONSE],
+        state,
+        reason,
+        detail[:LONGEST_RESPONSE] if detail else None,
+        is_over,
+    )
 
 
-def _sent_row(outcome: Outcome, state: str) -> dict[str, object]:
-    message, written = outcome.outgoing.message, outcome.written
+def _sent(outcome: Outcome, state: str, reason: str | None, detail: str | None) -> Settlement:
+    outgoing, written = outcome.outgoing, outcome.written
+    message = outgoing.message
     cut = written.cut if written else None
     html = written.html if written else message.body_html
-    return {
-        "id": message.id,
-        "state": state,
-        "reason": outcome.outgoing.late_reason,
-        "detail": outcome.outgoing.late_detail,
-        "subject": written.subject if written else message.subject,
-        "body_text": written.text if written else message.body_text,
-        "body_html": html if cut is None else None,
-        "frame_id": cut.skeleton.id if cut else None,
-        "frame_pieces": msgspec.json.encode(cut.pieces).decode() if cut else None,
-    }
+    return Settlement(
+        message.id,
+        outgoing.token,
+        outcome.seconds,
+        outcome.word,
+        outcome.response[:LONGEST_RESPONSE],
+        state,
+        reason,
+        detail,
+        True,
+        written.subject if written else message.subject,
+        written.text if written else message.body_text,
+        html if cut is None else None,
+        cut.skeleton.id if cut else None,
+        msgspec.json.encode(cut.pieces).decode() if cut else None,
+    )
 
 
-def _frames_of(outcomes: Sequence[_Counted]) -> dict[UUID, Sequence[str]]:
+def _frames_of(outcomes: Sequence[Outcome]) -> dict[UUID, Sequence[str]]:
     """What the letters of these outcomes share, by its id."""
-    cuts = [outcome.written.cut for outcome, _ in outcomes if outcome.written is not None]
+    cuts = [outcome.written.cut for outcome in outcomes if outcome.written is not None]
     return {cut.skeleton.id: cut.skeleton.texts for cut in cuts if cut is not None}
-
-
-def _state_row(message: Message, state: str, reason: str, detail: str) -> dict[str, object]:
-    return {"id": message.id, "state": state, "reason": reason, "detail": detail[:LONGEST_RESPONSE]}
-
-
-def _sent_data(outcome: Outcome) -> dict[str, object]:
-    return {"is_late": True} if outcome.outgoing.late_reason else {}

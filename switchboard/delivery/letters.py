@@ -76,9 +76,13 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message as it was taken, with the token its outcome is written with, and why it goes although it is late."""
+    """One message as it was taken, with the token its outcome is written with, and why it goes although it is late.
+
+    `attempts` counts this try too.
+    """
 
     token: int
+    attempts: int
     workspace_id: UUID
     message: Message
     desk: "Desk"

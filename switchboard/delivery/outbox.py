@@ -6,7 +6,7 @@ from switchboard.delivery import repository_outbox
 from switchboard.delivery.breaks import Breaker
 from switchboard.delivery.channels.base import Channel
 from switchboard.delivery.claiming import NO_PACES, Claimer
-from switchboard.delivery.completing import Outcome, complete_safely
+from switchboard.delivery.completing import Completer, Outcome
 from switchboard.delivery.letters import Letterhead
 from switchboard.delivery.models import LANE_REPLY, LANES, LoadLeadFacts, no_lead_facts
 from switchboard.delivery.pacing import Paces, Room
@@ -54,6 +54,7 @@ class OutboxLoop:
         self._channels = dict(channels)
         self._claimer = Claimer(database, letterhead, load_lead_facts, lanes=lanes, paces=paces)
         self._breaker = Breaker()
+        self._completer = Completer(database)
         self._slots = slots
         self._takes_urgent = min(lanes) <= LANE_REPLY
         self._sender = Sender(self._channels, slots, SLOTS_KEPT_FOR_URGENT if self._takes_urgent else 0)
@@ -110,7 +111,7 @@ class OutboxLoop:
         self._outcomes.extend(watched)
         self._unwatched.clear()
         while self._outcomes:
-            await complete_safely(self._database, self._outcomes[:MOST_COMPLETED])
+            await self._completer.complete_safely(self._outcomes[:MOST_COMPLETED])
             del self._outcomes[:MOST_COMPLETED]
 
     def _measure(self, finished: int) -> None:

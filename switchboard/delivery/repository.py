@@ -25,8 +25,6 @@ _MESSAGE = (
     .replace("reason, detail", f"CASE WHEN {_IS_TAKEN} THEN NULL ELSE reason END AS reason, detail", 1)
 )
 
-_OF_SENT = ("id", "state", "reason", "detail", "subject", "body_text", "body_html", "frame_id", "frame_pieces")
-
 
 async def insert_messages(tx: Tx, rows: Sequence[Mapping[str, object]]) -> set[UUID]:
     """Add messages given by their columns; returns the ids added, without those whose step has one already."""
@@ -110,19 +108,6 @@ async def lock_messages(tx: Tx, message_ids: Collection[UUID]) -> list[Message]:
     )
 
 
-async def hold_messages(tx: Tx, message_ids: Collection[UUID]) -> None:
-    """Hold these messages against changes by others, in the order of their ids, without reading them."""
-    # By primary key.
-    await tx.execute(
-        """
-        SELECT count(*) FROM (
-            SELECT FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
-        ) AS held
-        """,
-        (tx.workspace_id, in_order(message_ids)),
-    )
-
-
 async def list_of_contact(tx: Tx, contact_id: UUID, before: UUID | None, limit: int) -> list[Message]:
     """A contact's messages both ways, newest first."""
     # Walks the index message_by_contact.
@@ -165,25 +150,6 @@ async def set_states(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
         WHERE m.id = new.id AND m.workspace_id = %s
         """,
         (_as_json(rows), tx.workspace_id),
-    )
-
-
-async def set_sent(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write what went out, each row with its `id`: `subject`, `body_text`, `state`, `reason`, `detail`, and either
-    `body_html` or the markup's `frame_id` and `frame_pieces`, a JSON array.
-    """
-    # By primary key. The texts are long, and arrays spare them the way through JSON and back.
-    await tx.execute(
-        """
-        UPDATE app.message m SET state = new.state, reason = new.reason, detail = new.detail, subject = new.subject,
-            body_text = new.body_text, body_html = new.body_html, frame_id = new.frame_id,
-            frame_pieces = new.frame_pieces::jsonb, sent_at = app.now()
-        FROM unnest(%(id)s::uuid[], %(state)s::text[], %(reason)s::text[], %(detail)s::text[], %(subject)s::text[],
-                    %(body_text)s::text[], %(body_html)s::text[], %(frame_id)s::uuid[], %(frame_pieces)s::text[])
-             AS new (id, state, reason, detail, subject, body_text, body_html, frame_id, frame_pieces)
-        WHERE m.id = new.id AND m.workspace_id = %(workspace)s
-        """,
-        {name: [row[name] for row in rows] for name in _OF_SENT} | {"workspace": tx.workspace_id},
     )
 
 

@@ -156,24 +156,6 @@ async def take(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> None:
     )
 
 
-async def lock_leased(tx: Tx, message_ids: Sequence[UUID], tokens: Sequence[int]) -> dict[int, int]:
-    """Hold those rows that are still taken with these very tokens; a row that has been taken anew is missing.
-
-    Returns which of the pairs they are, counted from 0, and how often each was tried.
-    """
-    # By primary key, in its order; the token is the fence.
-    rows = await tx.fetch_tuples(
-        """
-        SELECT mine.place::integer - 1, o.attempts FROM app.outbox o
-        JOIN unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS mine (message_id, token, place)
-          ON mine.message_id = o.message_id AND mine.token = o.token
-        ORDER BY o.message_id FOR UPDATE OF o
-        """,
-        (list(message_ids), list(tokens)),
-    )
-    return dict(rows)
-
-
 async def delete_outbox(tx: Tx, message_ids: Collection[UUID]) -> None:
     """Nothing more is due for these messages."""
     if message_ids:

@@ -5,7 +5,7 @@ from uuid import UUID
 from switchboard.delivery import repository_outbox, service
 from switchboard.delivery.channels.base import SendError
 from switchboard.delivery.claiming import Claimer
-from switchboard.delivery.completing import Outcome, complete
+from switchboard.delivery.completing import Completer, Outcome
 from switchboard.delivery.letters import write
 from switchboard.delivery.models import no_lead_facts
 from switchboard.delivery.pacing import Room
@@ -33,10 +33,10 @@ async def test_a_late_writer_changes_nothing(database: Database, workspace_id: U
     fresh = (await claimer.claim(["email"], Room(10, 10))).outgoing[0]
     assert (stale.token, fresh.token) == (1, 2)
     failure = SendError("permanent", "550", "5.1.1 no such user", at_fault="recipient")
-    assert await complete(database, [Outcome(stale, 0.1, "no", write(stale.content), failure)]) == 0
+    assert await Completer(database).complete([Outcome(stale, 0.1, "no", write(stale.content), failure)]) == 0
     assert await states(database, workspace_id, [message_id]) == [("sending", None)]
-    assert await complete(database, [Outcome(fresh, 0.1, "yes", write(fresh.content))]) == 1
-    assert await complete(database, [Outcome(stale, 0.1, "no", write(stale.content), failure)]) == 0
+    assert await Completer(database).complete([Outcome(fresh, 0.1, "yes", write(fresh.content))]) == 1
+    assert await Completer(database).complete([Outcome(stale, 0.1, "no", write(stale.content), failure)]) == 0
     assert await states(database, workspace_id, [message_id]) == [("sent", None)]
     assert write(stale.content).envelope.key == write(fresh.content).envelope.key
 
@@ -56,7 +56,7 @@ async def test_of_two_tries_of_a_message_in_one_batch_the_last_counts(
         Outcome(fresh, 0.1, "yes", write(fresh.content)),
         Outcome(stale, 0.1, "yes", write(stale.content)),
     ]
-    assert await complete(database, outcomes) == 1
+    assert await Completer(database).complete(outcomes) == 1
     assert await states(database, workspace_id, [message_id]) == [("sent", None)]
     assert await event_kinds(database, workspace_id, message_id) == ["message.queued", "message.sent"]
     assert await outbox_rows(database) == 0

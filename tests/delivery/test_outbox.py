@@ -16,7 +16,7 @@ from switchboard.delivery import repository_outbox, service
 from switchboard.delivery.channels.base import Envelope, SendError, Sent
 from switchboard.delivery.channels.recording import RecordingChannel
 from switchboard.delivery.claiming import Claimer
-from switchboard.delivery.completing import Outcome, complete
+from switchboard.delivery.completing import Completer, Outcome
 from switchboard.delivery.errors import MessageUnderWayError
 from switchboard.delivery.letter_templates import apply_template, create_template
 from switchboard.delivery.letters import write
@@ -274,7 +274,7 @@ async def test_a_stop_during_a_try_keeps_the_message_from_being_tried_again(
     async with database.transaction(workspace_id) as tx:
         assert await service.drop_queued(tx, [run], "they answered") == []
     failure = SendError("retryable", "451", "Try later", at_fault="message")
-    await complete(database, [Outcome(taken, 0.1, "later", write(taken.content), failure)])
+    await Completer(database).complete([Outcome(taken, 0.1, "later", write(taken.content), failure)])
     await move_clock(urls, "1 hour")
     outbox = Outbox(database)
     await outbox.run()

@@ -6,8 +6,9 @@ from uuid import UUID
 
 import psycopg
 
-from switchboard.delivery import repository, repository_outbox
+from switchboard.delivery import repository, repository_outbox, repository_settling
 from switchboard.delivery.models import TROUBLED
+from switchboard.delivery.repository_settling import Settlement
 from switchboard.kernel.db import Database, recorded_queries
 from switchboard.kernel.ids import HIGHEST_ID, new_id
 from tests.conftest import Urls
@@ -59,6 +60,22 @@ async def test_claiming_walks_one_range_of_the_due_index_a_lane(
     assert len(claimed) == 10
     assert explained.count("Index Scan using outbox_due on outbox") == 6
     assert "Seq Scan on outbox" not in explained
+
+
+async def test_settling_finds_rows_and_messages_by_their_keys(
+    database: Database, workspace_id: UUID, urls: Urls
+) -> None:
+    await fill(database, workspace_id, urls)
+    async with database.transaction(workspace_id) as tx:
+        due = await tx.fetch_tuples("SELECT message_id, token FROM app.outbox WHERE due_at < app.now()")
+        settlements = [Settlement(*row, 0.1, "sent", "OK", "sent", None, None, True, "", "") for row in due]
+        with recorded_queries() as statements:
+            assert len(await repository_settling.settle(tx, settlements)) == 10
+        columns = [list(column) for column in zip(*settlements, strict=True)]
+        explained = await explain(tx, statements[0], [*columns, *[workspace_id] * 4])
+    assert explained.count("outbox_pkey on outbox") == 2
+    assert explained.count("message_pkey on message") == 2
+    assert "Seq Scan" not in explained
 
 
 async def test_the_reaper_looks_only_at_what_is_taken(database: Database, workspace_id: UUID, urls: Urls) -> None:

@@ -116,9 +116,9 @@ DELIVERY = (
     ),
     Mutation(
         "whoever was too slow writes down an outcome",
-        "switchboard/delivery/repository_outbox.py",
-        "ON mine.message_id = o.message_id AND mine.token = o.token",
-        "ON mine.message_id = o.message_id",
+        "switchboard/delivery/repository_settling.py",
+        "ON o.message_id = new.message_id AND o.token = new.token",
+        "ON o.message_id = new.message_id",
         (
             f"{LEASES}::test_a_late_writer_changes_nothing",
             f"{LEASES}::test_of_two_tries_of_a_message_in_one_batch_the_last_counts",
