@@ -70,6 +70,23 @@ async def list_active_versions(tx: Tx) -> list[VersionKey]:
     return [(row[0], row[1]) for row in rows]
 
 
+async def list_named(tx: Tx, words: Sequence[str]) -> set[str]:
+    """Which of these words stand in the text of some version of a flow, whether it is in use or not."""
+    # The prefix of the unique index on workspace and name, its versions by primary key. A text with an escape may hold
+    # any word without showing it.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT word FROM unnest(%s::text[]) AS word WHERE EXISTS (
+            SELECT FROM app.flow f JOIN app.flow_version v ON v.flow_id = f.id
+            WHERE f.workspace_id = %s AND v.workspace_id = f.workspace_id
+              AND (position(word IN v.source) > 0 OR position(chr(92) IN v.source) > 0)
+        )
+        """,
+        (list(words), tx.workspace_id),
+    )
+    return {word for (word,) in rows}
+
+
 async def set_active(tx: Tx, flow_id: UUID, *, is_active: bool) -> bool:
     """Switch a flow on or off; False when it was so already."""
     # By primary key.

@@ -1,17 +1,19 @@
 """What events do to flows, in the event's own transaction: they stop runs, wake those that wait, and begin new ones."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
 from switchboard.delivery.service import drop_queued
 from switchboard.flows import repository, repository_runs
+from switchboard.flows.definition import EVENTS
 from switchboard.flows.endings import RUN_STOPPED, stop_runs
 from switchboard.flows.entering import CAMPAIGN_QUEUE, QUEUE, enter, event_texts, find_entrances
 from switchboard.flows.knowledge import Knowledge, SubjectKey, subject_key
 from switchboard.flows.models import EndedRun, Ending, Run, Version, VersionKey
+from switchboard.flows.subject_actions import AWAITED
 from switchboard.flows.subjects import SubjectKinds
 from switchboard.flows.versions import VersionShelf
 from switchboard.kernel.db import Tx
@@ -24,6 +26,8 @@ PERSONAL = frozenset(
 )
 # A message may rest in quiet hours, over a weekend, or behind a provider's outage.
 LONGEST_REST = timedelta(days=7)
+# What the step that assigns waits for, without its flow naming it.
+ACCEPTANCES = frozenset(AWAITED.split())
 
 
 class Journey(Protocol):
@@ -56,7 +60,8 @@ class FlowTriggers:
             await self._begin_runs(tx, told, knowledge)
 
     async def _touch_runs(self, tx: Tx, told: Sequence[Event], knowledge: Knowledge) -> None:
-        heard = Heard([event for event in told if _may_concern_runs(tx, event)])
+        heeded = await _list_heeded(tx)
+        heard = Heard([event for event in told if event.kind in heeded and _may_concern_runs(tx, event)])
         if not heard.told:
             return
         runs = await repository_runs.find_about(tx, list(heard.by_lead), list(heard.by_contact))
@@ -77,6 +82,16 @@ class FlowTriggers:
             entrances = find_entrances(versions[key], told)
             if entrances:
                 await enter(tx, versions[key], entrances, knowledge)
+
+
+async def _list_heeded(tx: Tx) -> Collection[str]:
+    """The kinds of events that some run may stop at or wait for: with no version that names one, none does."""
+
+    async def read(tx: Tx) -> Collection[str]:
+        return await repository.list_named(tx, EVENTS) | ACCEPTANCES
+
+    # To read all versions for a single event would cost more than to look for its runs.
+    return await tx.remember("events that flows name", read) if tx.keeps_furniture else EVENTS
 
 
 def _may_concern_runs(tx: Tx, event: Event) -> bool:

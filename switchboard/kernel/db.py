@@ -146,6 +146,11 @@ class Tx:
             kept[what] = await read(self)
         return cast(Value, kept[what])
 
+    @property
+    def keeps_furniture(self) -> bool:
+        """Whether what is remembered here outlasts the transaction, so that much may be read to spare many looks."""
+        return self._furniture is not None and self._remembered is not None
+
     def _kept_of_workspace(self) -> dict[str, Any]:
         revision = self._revisions.get(self._workspace_id) if self._workspace_id else None
         if self._furniture is None or revision is None or self._workspace_id is None:
