@@ -108,7 +108,7 @@ def build_loops(settings: Settings, database: Database) -> list[Loop]:
         **campaign_work.job_handlers(),
         **housekeeping.job_handlers(settings),
     }
-    jobs = JobLoop(database, handlers, alone=[housekeeping.KIND])
+    jobs = JobLoop(database, handlers, together=people_wiring.job_handlers_together(), alone=[housekeeping.KIND])
     segments = people_wiring.build_loops(database, vocabulary)
     mail = MailListener.from_settings(settings, database)
     steps = [

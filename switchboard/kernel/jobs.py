@@ -8,6 +8,8 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import takewhile
+from types import MappingProxyType
 
 import psycopg
 import structlog
@@ -40,6 +42,8 @@ class Again:
 
 
 JobHandler = Callable[[Tx, Mapping[str, object]], Awaitable[Again | None]]
+JobsHandler = Callable[[Tx, Sequence[Mapping[str, object]]], Awaitable[int]]
+"""Does the first of these jobs of one workspace together, one at least, and says how many."""
 
 
 async def enqueue(
@@ -89,17 +93,25 @@ class JobLoop:
 
     A commit for each would cost more than most jobs. No job harms another: a batch in which one fails, or has to wait
     for a lock, or ends the process, is undone as a whole, and its jobs are taken one by one, then by two, by four.
-    Jobs of the kinds in `alone` never share a transaction.
+    Jobs of the kinds in `alone` never share a transaction; those of the kinds in `together` share a handler's call.
     """
 
     name = QUEUE
     due = IS_DUE
 
-    def __init__(self, database: Database, handlers: Mapping[str, JobHandler], *, alone: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        database: Database,
+        handlers: Mapping[str, JobHandler],
+        *,
+        together: Mapping[str, JobsHandler] = MappingProxyType({}),
+        alone: Collection[str] = (),
+    ) -> None:
         self._alone = frozenset(alone)
         self._database = database
         self._handlers = dict(handlers)
-        self._claims = JobClaims(handlers)
+        self._together = dict(together)
+        self._claims = JobClaims([*handlers, *together])
         self._most = 1
         self._seconds: dict[str, float] = {}
 
@@ -128,7 +140,7 @@ class JobLoop:
     async def _work(self, tx: Tx, jobs: Sequence[Job]) -> Tick:
         if not jobs:
             return Tick(0, has_more=False)
-        batch = _Batch()
+        jobs, batch = self._grouped(jobs), _Batch()
         try:
             async with tx.savepoint():
                 if len(jobs) > 1:
@@ -141,7 +153,11 @@ class JobLoop:
                 return Tick(0, has_more=True)
             if concerns_batch(error):
                 raise
-            await _fail(tx, jobs[len(batch.ran)], error)
+            failed = jobs[len(batch.ran)]
+            if len(jobs) > 1 and failed.kind in self._together:
+                # Which of those that were done together it was, nobody knows before each is done by itself.
+                return Tick(0, has_more=True)
+            await _fail(tx, failed, error)
             return Tick(1, has_more=len(jobs) > 1)
         await _conclude(tx, batch)
         left = jobs[len(batch.ran) :]
@@ -151,13 +167,32 @@ class JobLoop:
     async def _run(self, tx: Tx, jobs: Sequence[Job], batch: _Batch) -> None:
         """Run them one after the other until the time is over, or the next is a long one: all are held meanwhile."""
         until = monotonic_seconds() + BATCH_SECONDS
-        for job in jobs:
+        while left := jobs[len(batch.ran) :]:
+            job = left[0]
             goes_alone = job.kind in self._alone or self._seconds.get(job.kind, 0.0) > LONG_SECONDS
             if (goes_alone and len(jobs) > 1) or (batch.ran and monotonic_seconds() >= until):
                 return
             await tx.enter_workspace(job.workspace_id)
             tx.newcomers.clear()
-            batch.ran.append((job, await self._run_one(tx, job)))
+            batch.ran += await self._run_first(tx, left)
+
+    async def _run_first(self, tx: Tx, jobs: Sequence[Job]) -> list[tuple[Job, Again | None]]:
+        """The first of these, and those that are done together with it."""
+        first = jobs[0]
+        do_together = self._together.get(first.kind)
+        if do_together is None:
+            return [(first, await self._run_one(tx, first))]
+        alike = list(takewhile(lambda job: (job.kind, job.workspace_id) == (first.kind, first.workspace_id), jobs))
+        done = await do_together(tx, [job.payload for job in alike])
+        return [(job, None) for job in alike[:done]]
+
+    def _grouped(self, jobs: Sequence[Job]) -> list[Job]:
+        """In their order, but those that are done together stand where the first of them stood."""
+        groups: dict[object, list[Job]] = {}
+        for job in jobs:
+            key = (job.kind, job.workspace_id) if job.kind in self._together else job.id
+            groups.setdefault(key, []).append(job)
+        return [job for group in groups.values() for job in group]
 
     async def _run_one(self, tx: Tx, job: Job) -> Again | None:
         began = monotonic_seconds()

@@ -1,9 +1,10 @@
 """How alike two names are, and the keys by which alike contacts are found without comparing all with all."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from switchboard.people.normalising import fold
 
@@ -101,6 +102,30 @@ def name_likeness(first: str, second: str) -> int:
     if not first or not second:
         return 0
     return round(max(fuzz.token_sort_ratio(a, b) for a in full_forms(first) for b in full_forms(second)))
+
+
+class Names:
+    """Folded names, ready for being asked many times which of them are like another."""
+
+    def __init__(self, folded: Sequence[str]) -> None:
+        forms = [(_in_order(form), place) for place, name in enumerate(folded) if name for form in full_forms(name)]
+        self._forms = [form for form, _ in forms]
+        self._places = [place for _, place in forms]
+
+    def find_alike(self, folded: str) -> set[int]:
+        """The places of the names that `name_likeness` calls alike to this one."""
+        found = set[int]()
+        for form in full_forms(folded) if folded else ():
+            # What is not below half a point less is rounded up.
+            alike = process.extract(
+                _in_order(form), self._forms, scorer=fuzz.ratio, processor=None, limit=None, score_cutoff=ALIKE - 0.5
+            )
+            found.update(self._places[place] for _, _, place in alike)
+        return found
+
+
+def _in_order(form: str) -> str:
+    return " ".join(sorted(form.split()))
 
 
 @lru_cache(maxsize=4_096)

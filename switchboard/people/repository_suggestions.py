@@ -1,6 +1,7 @@
 """The statements about contacts who may be one person."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,14 +16,14 @@ ABOVE_ALL_SCORES = 101
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """What is compared of a contact."""
+class Named:
+    """What contacts who may be one person are found by, and compared by first."""
 
     id: UUID
     name: str
     company: str
-    emails: list[str]
-    phones: list[str]
+    name_key: str
+    company_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,6 @@ class SuggestionRow:
     created_at: datetime
 
 
-_PROFILE = """c.id, c.name, c.company,
-    ARRAY(SELECT i.value FROM app.identity i WHERE i.contact_id = c.id AND i.kind = 'email' ORDER BY i.id) AS emails,
-    ARRAY(SELECT i.value FROM app.identity i WHERE i.contact_id = c.id AND i.kind = 'phone' ORDER BY i.id) AS phones"""
 _TITLE = """coalesce(nullif({0}.name, ''), (
     SELECT i.value FROM app.identity i WHERE i.contact_id = {0}.id ORDER BY i.rank, i.id LIMIT 1
 ), 'Nameless contact')"""
@@ -67,41 +65,62 @@ _BOTH = """app.merge_suggestion s
     JOIN app.contact b ON b.id = s.second_id AND b.merged_into IS NULL"""
 
 
-async def load_profiles(tx: Tx, contact_ids: Collection[UUID]) -> list[Profile]:
-    """What is compared of these contacts, without those merged away."""
-    # By primary key, with the addresses by the index identity_by_contact.
+async def load_named(tx: Tx, contact_ids: Collection[UUID]) -> list[Named]:
+    """What these contacts are found by, without those merged away."""
+    # By primary key.
     return await tx.fetch_all(
-        Profile,
-        f"SELECT {_PROFILE} FROM app.contact c WHERE c.id = ANY(%s) AND c.merged_into IS NULL ORDER BY c.id",
-        (list(contact_ids),),
-    )
-
-
-async def find_candidates(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
-    """For each contact the newest few whose names sound alike, or who share company and initials."""
-    # By the partial indexes contact_by_name and contact_by_company, a bounded number of rows a contact.
-    rows = await tx.fetch_tuples(
+        Named,
         """
-        SELECT asked.id, near.id FROM app.contact asked
-        CROSS JOIN LATERAL (
-            (SELECT c.id FROM app.contact c
-             WHERE c.workspace_id = %(workspace)s AND c.merged_into IS NULL AND c.name_key <> ''
-               AND c.name_key = asked.name_key
-             LIMIT %(most)s)
-            UNION
-            (SELECT c.id FROM app.contact c
-             WHERE c.workspace_id = %(workspace)s AND c.merged_into IS NULL AND c.company_key <> ''
-               AND c.company_key = asked.company_key
-             LIMIT %(most)s)
-        ) near
-        WHERE asked.id = ANY(%(ids)s) AND asked.merged_into IS NULL AND near.id <> asked.id
+        SELECT id, name, company, name_key, company_key FROM app.contact
+        WHERE id = ANY(%s) AND workspace_id = %s AND merged_into IS NULL ORDER BY id
         """,
-        {"workspace": tx.workspace_id, "ids": list(contact_ids), "most": MOST_CANDIDATES},
+        (list(contact_ids), tx.workspace_id),
     )
-    candidates: dict[UUID, list[UUID]] = {}
-    for asked, near in rows:
-        candidates.setdefault(asked, []).append(near)
-    return candidates
+
+
+async def find_near(
+    tx: Tx, name_keys: Collection[str], company_keys: Collection[str]
+) -> tuple[dict[str, list[Named]], dict[str, list[Named]]]:
+    """A few contacts for each key of names, and for each of companies with initials: all where there are only a few."""
+    # By the partial indexes contact_by_name and contact_by_company, a bounded number of rows a key.
+    rows = await tx.fetch_tuples(
+        f"""
+        SELECT false, near.* FROM unnest(%(names)s::text[]) AS asked (key) CROSS JOIN LATERAL (
+            SELECT id, name, company, name_key, company_key FROM app.contact
+            WHERE workspace_id = %(workspace)s AND merged_into IS NULL AND name_key <> '' AND name_key = asked.key
+            LIMIT {MOST_CANDIDATES}
+        ) AS near
+        UNION ALL
+        SELECT true, near.* FROM unnest(%(companies)s::text[]) AS asked (key) CROSS JOIN LATERAL (
+            SELECT id, name, company, name_key, company_key FROM app.contact
+            WHERE workspace_id = %(workspace)s AND merged_into IS NULL AND company_key <> '' AND company_key = asked.key
+            LIMIT {MOST_CANDIDATES}
+        ) AS near
+        """,
+        {"workspace": tx.workspace_id, "names": list(name_keys), "companies": list(company_keys)},
+    )
+    by_name: dict[str, list[Named]] = defaultdict(list)
+    by_company: dict[str, list[Named]] = defaultdict(list)
+    for is_by_company, *columns in rows:
+        near = Named(*columns)
+        if is_by_company:
+            by_company[near.company_key].append(near)
+        else:
+            by_name[near.name_key].append(near)
+    return by_name, by_company
+
+
+async def load_addresses(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, list[tuple[str, str]]]:
+    """Kind and value of each address of these contacts."""
+    # By the index identity_by_contact.
+    rows = await tx.fetch_tuples(
+        "SELECT contact_id, kind, value FROM app.identity WHERE contact_id = ANY(%s) AND workspace_id = %s",
+        (list(contact_ids), tx.workspace_id),
+    )
+    found: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
+    for contact_id, kind, value in rows:
+        found[contact_id].append((kind, value))
+    return found
 
 
 async def upsert_suggestions(tx: Tx, pairs: Sequence[Pair]) -> list[UUID]:

@@ -1,6 +1,6 @@
 """Who may be the same person: scored from 0 to 100, with reasons, for a member to decide."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -9,21 +9,16 @@ from switchboard.kernel import events, jobs
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Event
 from switchboard.people import repository_suggestions as repository
+from switchboard.people.comparing import LEAST_SCORE, Profile, can_be_one, compare, score_of
 from switchboard.people.errors import SuggestionNotFoundError
-from switchboard.people.likeness import ALIKE, is_short_for, name_likeness
+from switchboard.people.likeness import ALIKE, Names, name_likeness
 from switchboard.people.models import ContactRow, Key, Reason, Suggestion
 from switchboard.people.normalising import fold
-from switchboard.people.repository_suggestions import Pair, Profile
+from switchboard.people.repository_suggestions import Named, Pair
 
 JOB = "people.suggest"
-LEAST_SCORE = 60
-# Boxes that many companies have: sharing the word says nothing about the person.
-_ROLE_BOXES = frozenset(
-    {
-        "admin", "billing", "contact", "enquiries", "hello", "help", "hi", "hr", "info", "kontakt", "mail", "marketing",
-        "me", "no-reply", "noreply", "office", "post", "sales", "support", "team", "webmaster",
-    }
-)  # fmt: skip
+# What is read at once for so many contacts stays within a few megabytes.
+AT_ONCE = 200
 
 
 async def enqueue(tx: Tx, contact_ids: Collection[UUID]) -> None:
@@ -33,19 +28,65 @@ async def enqueue(tx: Tx, contact_ids: Collection[UUID]) -> None:
         await jobs.enqueue(tx, JOB, payload, priority=8, wakes=False)
 
 
-async def suggest(tx: Tx, payload: Mapping[str, object]) -> None:
-    """The job: compare each contact with the few that could be them, and keep what scores enough."""
-    contact_ids = [UUID(text) for text in cast(Sequence[str], payload["contact_ids"])]
-    candidates = await repository.find_candidates(tx, contact_ids)
-    wanted = {*candidates, *(near for nears in candidates.values() for near in nears)}
-    profiles = {profile.id: profile for profile in await repository.load_profiles(tx, wanted)}
-    couples = {(min(one, near), max(one, near)) for one, nears in candidates.items() for near in nears}
+async def suggest(tx: Tx, payloads: Sequence[Mapping[str, object]]) -> int:
+    """The jobs: compare each contact with the few that could be them, and keep what scores enough."""
+    contact_ids, done = set[UUID](), 0
+    for payload in payloads:
+        if len(contact_ids) >= AT_ONCE:
+            break
+        contact_ids.update(UUID(text) for text in cast(Sequence[str], payload["contact_ids"]))
+        done += 1
+    ordered = sorted(contact_ids)
+    for first in range(0, len(ordered), AT_ONCE):
+        await keep(tx, await find_alike(tx, ordered[first : first + AT_ONCE]))
+    return done
+
+
+async def find_alike(tx: Tx, contact_ids: Collection[UUID]) -> list[Pair]:
+    """Pairs of one of these contacts and another that score enough."""
+    couples = await _find_couples(tx, contact_ids)
+    wanted = {named.id: named for couple in couples.values() for named in couple}
+    addresses = await repository.load_addresses(tx, wanted) if wanted else {}
+    profiles = {
+        named.id: Profile.of(named.id, named.name, named.company, addresses.get(named.id, ()))
+        for named in wanted.values()
+    }
     pairs = [
         compare(profiles[first], profiles[second])
         for first, second in couples
-        if first in profiles and second in profiles
+        if can_be_one(profiles[first], profiles[second])
     ]
-    await keep(tx, [pair for pair in pairs if pair.score >= LEAST_SCORE])
+    return [pair for pair in pairs if pair.score >= LEAST_SCORE]
+
+
+async def _find_couples(tx: Tx, contact_ids: Collection[UUID]) -> dict[tuple[UUID, UUID], tuple[Named, Named]]:
+    """Each of these contacts with those that have a key in common and a name that is alike."""
+    asked = await repository.load_named(tx, contact_ids)
+    # Whoever came together often has a company in common: the few of a key are read once for all of them.
+    by_name, by_company = await repository.find_near(
+        tx, {one.name_key for one in asked} - {""}, {one.company_key for one in asked} - {""}
+    )
+    named = {key: _Crowd(near) for key, near in by_name.items()}
+    employed = {key: _Crowd(near) for key, near in by_company.items()}
+    couples = {}
+    for one in asked:
+        for crowd in (named.get(one.name_key), employed.get(one.company_key)):
+            for other in crowd.find_alike(one) if crowd else ():
+                couples[min(one.id, other.id), max(one.id, other.id)] = one, other
+    return couples
+
+
+class _Crowd:
+    """Contacts with one key in common."""
+
+    def __init__(self, members: Sequence[Named]) -> None:
+        self._members = members
+        self._names = Names([fold(member.name) for member in members])
+
+    def find_alike(self, one: Named) -> Iterator[Named]:
+        for place in self._names.find_alike(fold(one.name)):
+            if self._members[place].id != one.id:
+                yield self._members[place]
 
 
 async def keep(tx: Tx, pairs: Sequence[Pair]) -> None:
@@ -53,13 +94,6 @@ async def keep(tx: Tx, pairs: Sequence[Pair]) -> None:
     if pairs:
         made = await repository.upsert_suggestions(tx, pairs)
         await events.append(tx, [Event("suggestion.made", subject_id=suggestion_id) for suggestion_id in made])
-
-
-def compare(one: Profile, other: Profile) -> Pair:
-    """The score of two contacts and what it is made of; nothing counts unless their names are alike."""
-    first, second = sorted((one, other), key=lambda profile: profile.id)
-    reasons = tuple(_reasons(first, second))
-    return Pair(first.id, second.id, _score(reasons), reasons)
 
 
 def clash(one: ContactRow, other: ContactRow, key: Key) -> Pair:
@@ -70,7 +104,7 @@ def clash(one: ContactRow, other: ContactRow, key: Key) -> Pair:
         reasons.append(Reason("Their names are alike", 30))
     elif one.name and other.name:
         reasons.append(Reason("Their names differ: they may share it", -15))
-    return Pair(min(one.id, other.id), max(one.id, other.id), _score(reasons), tuple(reasons))
+    return Pair(min(one.id, other.id), max(one.id, other.id), score_of(reasons), tuple(reasons))
 
 
 async def list_suggestions(
@@ -105,45 +139,3 @@ async def dismiss(tx: Tx, caller: Caller, suggestion_id: UUID) -> None:
 
 
 _WORDS = {"email": "e-mail address", "phone": "phone number", "handle": "handle"}
-
-
-def _score(reasons: Iterable[Reason]) -> int:
-    return max(0, min(100, sum(reason.points for reason in reasons)))
-
-
-def _reasons(first: Profile, second: Profile) -> Iterator[Reason]:
-    a, b = fold(first.name), fold(second.name)
-    likeness = name_likeness(a, b)
-    if likeness < ALIKE:
-        return
-    yield _name_reason(a, b, likeness)
-    company = fold(first.company)
-    if company and company == fold(second.company):
-        yield Reason(f"Both are at {first.company}", 25)
-    yield from _email_reasons(first.emails, second.emails)
-    yield from _phone_reasons(first.phones, second.phones)
-    if not (first.emails and second.emails) and not (first.phones and second.phones):
-        yield Reason("What one lacks the other has: no address contradicts", 5)
-
-
-def _name_reason(a: str, b: str, likeness: int) -> Reason:
-    if a == b:
-        return Reason("They have the same name", 40)
-    if is_short_for(a, b):
-        return Reason("One name is short for the other", 35)
-    return Reason(f"Their names are alike ({likeness} of 100)", 30)
-
-
-def _email_reasons(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[Reason]:
-    split_ours, split_theirs = ([text.rpartition("@")[::2] for text in emails] for emails in (ours, theirs))
-    boxes = {box for box, _ in split_ours} & {box for box, _ in split_theirs} - _ROLE_BOXES
-    if boxes:
-        yield Reason(f"Both e-mail addresses begin with {min(boxes)}", 35)
-    elif {domain for _, domain in split_ours} & {domain for _, domain in split_theirs}:
-        yield Reason("They have different e-mail addresses in one domain", -20)
-
-
-def _phone_reasons(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[Reason]:
-    tails = {text[-7:] for text in ours} & {text[-7:] for text in theirs}
-    if tails:
-        yield Reason(f"Both phone numbers end in {min(tails)}", 40)

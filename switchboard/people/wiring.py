@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from switchboard.kernel.db import Database
 from switchboard.kernel.events import Hub
-from switchboard.kernel.jobs import JobHandler
+from switchboard.kernel.jobs import JobHandler, JobsHandler
 from switchboard.kernel.queues import Loop
 from switchboard.people import crowds, segment_passes, suggesting
 from switchboard.people.repository_vocabulary import CONTACT_COLUMNS, EVENT_KINDS, OWN_WORDS
@@ -29,10 +29,14 @@ def make_vocabulary(relations: Iterable[Relation]) -> Vocabulary:
 def job_handlers(vocabulary: Vocabulary) -> Mapping[str, JobHandler]:
     """The jobs of this room."""
     return {
-        suggesting.JOB: suggesting.suggest,
         segment_passes.JOB: segment_passes.pass_handler(vocabulary),
         **crowds.job_handlers(vocabulary),
     }
+
+
+def job_handlers_together() -> Mapping[str, JobsHandler]:
+    """The jobs of this room of which many are done as one."""
+    return {suggesting.JOB: suggesting.suggest}
 
 
 def build_loops(database: Database, vocabulary: Vocabulary) -> list[Loop]:

@@ -276,3 +276,48 @@ async def test_a_kind_that_goes_alone_shares_its_transaction_with_no_other(
     loop = JobLoop(database, {"mark": mark, "lone": mark}, alone=["lone"])
     assert await drain(loop) == [1, 2, 1, 1, 2, 1]
     assert clock.seconds == 0
+
+
+class Together:
+    """Marks the names of up to three jobs at once, and fails at the name `bad`; notes each call."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    async def __call__(self, tx: Tx, payloads: Sequence[Payload]) -> int:
+        some = payloads[:3]
+        self.calls.append([str(payload["name"]) for payload in some])
+        for payload in some:
+            await mark(tx, payload)
+            if payload["name"] == "bad":
+                raise ValueError("no luck")
+        return len(some)
+
+
+@pytest.mark.usefixtures("clock")
+async def test_jobs_of_one_kind_and_workspace_are_done_together_as_many_as_their_handler_takes(
+    database: Database, workspace_id: UUID, strangers_workspace_id: UUID
+) -> None:
+    together = Together()
+    loop = JobLoop(database, {"mark": mark}, together={"many": together})
+    # Batches grow up to eight while all goes well, also when there is nothing.
+    assert [(await loop.tick()).handled for _ in range(3)] == [0, 0, 0]
+    for name in "abxcdy":
+        await add(database, strangers_workspace_id if name in "xy" else workspace_id, [name], "many", 8)
+    await add(database, workspace_id, ["first"])
+    assert (await loop.tick()).handled == 7
+    assert together.calls == [["a", "b", "c"], ["d"], ["x", "y"]]
+    assert (await marks(database), await left(database, workspace_id)) == (["a", "b", "c", "d", "first", "x", "y"], [])
+
+
+@pytest.mark.usefixtures("clock")
+async def test_of_jobs_done_together_only_the_bad_one_is_put_off(database: Database, workspace_id: UUID) -> None:
+    together = Together()
+    loop = JobLoop(database, {"mark": mark}, together={"many": together})
+    # Batches grow up to eight while all goes well, also when there is nothing.
+    assert [(await loop.tick()).handled for _ in range(3)] == [0, 0, 0]
+    for name in ("a", "bad", "c", "d"):
+        await add(database, workspace_id, [name], "many")
+    while (await loop.tick()).handled:
+        pass
+    assert (await marks(database), await left(database, workspace_id)) == (["a", "c", "d"], [("bad", 1)])

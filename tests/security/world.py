@@ -203,7 +203,7 @@ async def _one(part: bytes) -> AsyncIterator[bytes]:
 
 
 async def _work(database: Database) -> None:
-    loop = JobLoop(database, {suggesting.JOB: suggesting.suggest, **job_handlers(database)})
+    loop = JobLoop(database, job_handlers(database), together={suggesting.JOB: suggesting.suggest})
     while (await loop.tick()).handled:
         pass
 
