@@ -1,13 +1,14 @@
 """How values travel to Postgres and back."""
 
 import json
+from datetime import datetime
 from struct import Struct
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from psycopg import adapters
-from psycopg.abc import Buffer
+from psycopg.abc import Buffer, Dumper
 from psycopg.adapt import AdaptersMap
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.json import JsonbLoader, JsonLoader
@@ -40,17 +41,32 @@ _HEAD = Struct("!iiIii")
 _UUID_OID, _TEXT_OID = adapters.types["uuid"].oid, adapters.types["text"].oid
 _UUID_LENGTH, _NULL = b"\x00\x00\x00\x10", b"\xff\xff\xff\xff"
 _LENGTH = Struct("!i")
+# Of these whatever is equal is written with the same bytes.
+_WRITTEN_ALIKE = frozenset({str, int, UUID, datetime})
 
 
 class _QuickListDumper(ListBinaryDumper):
     def dump(self, obj: list[Any]) -> Buffer | None:
         # Ids and texts are most of what recognition sends, and a call for each of them costs more than writing it.
         if obj and self.sub_dumper is not None and not isinstance(obj[0], list):
+            if _is_alike(obj):
+                return _dump_alike(self.sub_dumper, obj[0], len(obj))
             if self.sub_dumper.oid == _UUID_OID:
                 return _dump_ids(obj)
             if self.sub_dumper.oid == _TEXT_OID:
                 return _dump_texts(obj)
         return super().dump(obj)
+
+
+def _is_alike(values: list[Any]) -> bool:
+    """Whether all of a batch have the same here, as they often have: then it need be written only once."""
+    first = values[0]
+    return first is values[-1] and type(first) in _WRITTEN_ALIKE and values.count(first) == len(values)
+
+
+def _dump_alike(dumper: Dumper, value: object, count: int) -> bytes:
+    data = bytes(dumper.dump(value) or b"")
+    return _HEAD.pack(1, False, dumper.oid, count, 1) + (_LENGTH.pack(len(data)) + data) * count
 
 
 def _dump_ids(ids: list[UUID | None]) -> bytes:

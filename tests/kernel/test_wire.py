@@ -1,7 +1,9 @@
 """What comes back from Postgres is what the standard library would read."""
 
 import json
+from datetime import UTC
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -60,6 +62,23 @@ async def test_ids_travel_as_the_driver_sends_them(database: Database, size: int
 def test_texts_are_written_as_the_driver_writes_them(texts: list[str | None]) -> None:
     written = [
         kind(list, Transformer(own_adapters())).upgrade(texts, PyFormat.BINARY).dump(texts)
+        for kind in (ListBinaryDumper, own_adapters().get_dumper(list, PyFormat.BINARY))
+    ]
+    assert written[0] == written[1]
+
+
+_TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=3)
+_INSTANTS = st.datetimes(timezones=st.sampled_from([UTC, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")]))
+
+
+@given(
+    st.one_of(_TEXTS, st.uuids(), st.integers(-(2**63), 2**63 - 1), st.booleans(), st.floats(), _INSTANTS),
+    st.integers(1, 5),
+)
+def test_what_is_alike_is_written_as_the_driver_writes_it(value: object, count: int) -> None:
+    values = [value] * count
+    written = [
+        kind(list, Transformer(own_adapters())).upgrade(values, PyFormat.BINARY).dump(values)
         for kind in (ListBinaryDumper, own_adapters().get_dumper(list, PyFormat.BINARY))
     ]
     assert written[0] == written[1]
