@@ -26,6 +26,7 @@ from switchboard.people.segment_vocabulary import Vocabulary
 
 QUEUE = "segments"
 BATCH = 1_000
+MANY = 100
 # How long it stands back after a notice: nobody waits for it, and others may be waking.
 PATIENCE_SECONDS = 0.05
 
@@ -37,6 +38,9 @@ Notes = Mapping[UUID, Sequence[Dirty]]
 async def hear(tx: Tx, told: Sequence[Event]) -> None:
     """Note the contacts of these events, where a segment reads their nouns: one statement, however many they are."""
     topics = {kind: topic_of(kind) for kind in {event.kind for event in told}}
+    # What a file brings by the thousand is often read by no segment; of a few it costs less to tell than to ask.
+    if len(told) >= MANY and not await repository.list_reading(tx, sorted(set(topics.values()))):
+        return
     touched = {(event.contact_id, topics[event.kind]) for event in told if event.contact_id is not None}
     # Who was merged away belongs nowhere any more, and no event is about them.
     naming = [event for event in told if "lost_id" in event.data]

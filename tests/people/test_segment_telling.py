@@ -1,11 +1,15 @@
 """Segments hear of events that are written without an object for each."""
 
+import pytest
+
 from switchboard.accounts.models import Caller
 from switchboard.entrypoints.assembly import build_hub
+from switchboard.kernel import events
 from switchboard.kernel.db import Database
-from switchboard.kernel.events import Actor
+from switchboard.kernel.events import Actor, Event
 from switchboard.kernel.events_alike import AlikeEvents, append_alike
 from switchboard.kernel.ids import new_id
+from switchboard.people import segment_loop
 from tests.people.segment_world import filled, meet, members, work
 
 
@@ -29,6 +33,18 @@ async def test_people_of_events_written_alike_are_looked_at(database: Database, 
         assert await tx.fetch_value("SELECT count(*) FROM app.segment_dirty") == 2
     await work(database)
     assert await members(database, agent, done.id) == sorted([ada, bob])
+
+
+@pytest.mark.parametrize(("kind", "noted"), [("contact.updated", 2), ("lead.created", 0)])
+async def test_of_many_events_those_that_no_segment_reads_are_not_noted(
+    database: Database, agent: Caller, monkeypatch: pytest.MonkeyPatch, kind: str, noted: int
+) -> None:
+    monkeypatch.setattr(segment_loop, "MANY", 2)
+    ada, bob = await meet(database, agent, "Ada", "Bob")
+    await filled(database, agent, 'contact.name == "Ada"')
+    async with database.transaction(agent.workspace_id) as tx:
+        await events.append(tx, [Event(kind, one, one) for one in (ada, bob)])
+        assert await tx.fetch_value("SELECT count(*) FROM app.segment_dirty") == noted
 
 
 def test_telling_segments_needs_no_object_for_each_event() -> None:
