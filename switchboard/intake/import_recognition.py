@@ -3,7 +3,7 @@
 They become the same signals, keys and outcomes as all others, and go through the same recognition.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,23 +11,24 @@ from switchboard.intake import repository, repository_imports
 from switchboard.intake.import_slices import Slice, SliceRow
 from switchboard.intake.import_tally import count_outcomes, list_rejected
 from switchboard.intake.models import DueSignal, Import
-from switchboard.intake.outcomes import Read, settle
+from switchboard.intake.outcomes import Read, Turns, settle
 from switchboard.intake.repository_imports import Progress
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 
 
-async def recognise_slice(tx: Tx, import_: Import, taken: Slice, take_turn: Callable[[], Awaitable[None]]) -> Progress:
+async def recognise_slice(tx: Tx, import_: Import, taken: Slice, turns: Turns) -> Progress:
     """Store and recognise the rows; says what became of them, for the import's report.
 
-    `take_turn` is called when all addresses are claimed and all contacts written, before anything else is touched.
+    `turns` is told when all addresses are claimed, and asked before anything behind contacts is touched.
     """
     rows = await _store(tx, taken.rows)
     reads = await _reads(tx, rows)
     with tx.backfill(is_backfill=True), tx.remembering():
         tx.newcomers.clear()
-        outcomes = await settle(tx, reads, [row.seen for row in rows], before_leads=take_turn) if reads else []
-    await take_turn()
+        outcomes = await settle(tx, reads, [row.seen for row in rows], turns=turns) if reads else []
+    turns.pass_on()
+    await turns.take(tx)
     await repository.insert_outcomes(tx, outcomes)
     await events.notify_live(tx, {"signal"})
     cells = {row.signal.id: row.cells for row in rows}

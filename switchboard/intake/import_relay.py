@@ -1,9 +1,10 @@
-"""Slices of a quiet file in a relay of two: while one hands out its leads, the next finds out whose its rows are.
+"""Slices of a quiet file in a relay of three: while one hands out its leads, the next find out whose their rows are.
 
 Each slice is a transaction of its own that moves the place in the file on, so that a crash repeats or loses none. The
 order of rows is kept: a slice looks for people only after the slice before has claimed all its addresses, and opens
 leads only after that one is committed. Between the two it holds addresses and contacts, which come before leads in the
-order of locks, and the slice before wants none of them any more.
+order of locks, and the slice before wants none of them any more. Within a slice Postgres is sent what is to be written
+ahead, so that it writes contacts while Python thinks of leads.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from switchboard.intake.import_slices import Slice
 from switchboard.intake.import_tally import add_progress
 from switchboard.intake.models import Import
 from switchboard.kernel.clock import monotonic_seconds
-from switchboard.kernel.db import Database
+from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.queues import concerns_batch
 
@@ -25,8 +26,9 @@ from switchboard.kernel.queues import concerns_batch
 RELAY_SECONDS = 2.0
 # Where the slice before waits for somebody who waits for us, Postgres cannot see the ring: we give way.
 TURN_SECONDS = 5.0
-# One holds the job, two are for slices, and the other queues of the process want some, too.
-CONNECTIONS_OF_TWO = 5
+MOST_LEGS = 3
+# One holds the job, and the other queues of the process want some, too.
+OTHER_CONNECTIONS = 3
 
 TakeSlice = Callable[[int], Awaitable[Slice]]
 """The rows of the file behind so many others; raises what reading the file raises."""
@@ -60,7 +62,7 @@ class Relay:
 
         Raises SpoiltSliceError, OutOfTurnError and what reading the file raises; the slices before are committed.
         """
-        legs: deque[_Leg] = deque(maxlen=2)
+        legs: deque[_Leg] = deque()
         try:
             return await self._send_out(legs, monotonic_seconds() + RELAY_SECONDS)
         finally:
@@ -68,31 +70,27 @@ class Relay:
 
     async def _send_out(self, legs: deque[_Leg], until: float) -> bool:
         position = self._import.rows_read
+        most_legs = max(1, min(MOST_LEGS, self._database.most_connections - OTHER_CONNECTIONS))
         while True:
             taken = await self._take(position)
-            before, knows_people = legs[-1] if legs else None, asyncio.Event()
+            turns = _Turns(legs[-1] if legs else None)
             # gate: tasks it is waited for here, within the job whose row stands for what is left of the file
-            leg = asyncio.create_task(self._bring_in(taken, position, before, knows_people))
+            leg = asyncio.create_task(self._bring_in(taken, position, turns))
             legs.append(leg)
-            await knows_people.wait()
-            if before is not None:
-                await before
-            if leg.done() or self._database.most_connections < CONNECTIONS_OF_TWO:
-                await leg
+            await turns.passed.wait()
             position += taken.size
             is_last = taken.size < self._slice_rows
-            if is_last or monotonic_seconds() >= until:
-                await leg
+            is_over = is_last or monotonic_seconds() >= until
+            # In their order, because the first that fails knows why; those behind only know that they are out of turn.
+            while legs and (is_over or leg.done() or len(legs) >= most_legs):
+                await legs[0]
+                legs.popleft()
+            if is_over:
                 return is_last
 
-    async def _bring_in(self, taken: Slice, position: int, before: _Leg | None, knows_people: asyncio.Event) -> None:
-        async def take_turn() -> None:
-            knows_people.set()
-            if before is not None:
-                await _wait_for(before)
-
+    async def _bring_in(self, taken: Slice, position: int, turns: "_Turns") -> None:
         try:
-            await self._recognise(taken, position, take_turn)
+            await self._recognise(taken, position, turns)
         except (UnavailableError, OutOfTurnError):
             raise
         except Exception as error:
@@ -100,20 +98,40 @@ class Relay:
                 raise OutOfTurnError from error
             raise SpoiltSliceError(taken, position) from error
         finally:
-            knows_people.set()
+            turns.pass_on()
 
-    async def _recognise(self, taken: Slice, position: int, take_turn: Callable[[], Awaitable[None]]) -> None:
+    async def _recognise(self, taken: Slice, position: int, turns: "_Turns") -> None:
+        # As a queue's loop, because those remember what a workspace is set up with.
+        async with self._database.queue_loop() as tx:
+            await tx.enter_workspace(self._import.workspace_id)
+            async with tx.ahead():
+                await self._write(tx, taken, position, turns)
+
+    async def _write(self, tx: Tx, taken: Slice, position: int, turns: "_Turns") -> None:
         is_last = taken.size < self._slice_rows
-        async with self._database.transaction(self._import.workspace_id) as tx:
-            progress = await recognise_slice(tx, self._import, taken, take_turn)
-            if not await repository_imports.lock_place(tx, self._import.id, position):
-                raise OutOfTurnError
-            await add_progress(tx, self._import.id, replace(progress, is_read=is_last))
-            if is_last:
-                await repository_imports.delete_chunks(tx, self._import.id)
+        progress = await recognise_slice(tx, self._import, taken, turns)
+        if not await repository_imports.lock_place(tx, self._import.id, position):
+            raise OutOfTurnError
+        await add_progress(tx, self._import.id, replace(progress, is_read=is_last))
+        if is_last:
+            await repository_imports.delete_chunks(tx, self._import.id)
 
 
-async def _wait_for(before: _Leg) -> None:
-    done, _ = await asyncio.wait({before}, timeout=TURN_SECONDS)
-    if not done or before.cancelled() or before.exception() is not None:
-        raise OutOfTurnError
+class _Turns:
+    """The turns of one slice, behind that of the leg `before`."""
+
+    def __init__(self, before: _Leg | None) -> None:
+        self.passed = asyncio.Event()
+        self._before = before
+
+    def pass_on(self) -> None:
+        self.passed.set()
+
+    async def take(self, tx: Tx) -> None:
+        await tx.catch_up()
+        before = self._before
+        if before is None:
+            return
+        done, _ = await asyncio.wait({before}, timeout=TURN_SECONDS)
+        if not done or before.cancelled() or before.exception() is not None:
+            raise OutOfTurnError

@@ -1,7 +1,8 @@
 """What becomes of signals that have been read: each is about a contact, and opens or joins a lead."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -26,6 +27,16 @@ from switchboard.people.normalising import NormalSighting, normalise
 # A sender's clock may be wrong; a lead from the future would stand on top of every list for ever.
 OLDEST = timedelta(days=3650)
 _NO_UTM = Utm()
+
+
+class Turns(Protocol):
+    """How batches that follow each other closely keep their order."""
+
+    def pass_on(self) -> None:
+        """All addresses are claimed: the next may look for people."""
+
+    async def take(self, tx: Tx) -> None:
+        """Wait until leads may be touched."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -70,12 +81,12 @@ async def settle(
     reads: Sequence[Read],
     seen: Sequence[NormalSighting | None] = (),
     *,
-    before_leads: Callable[[], Awaitable[None]] | None = None,
+    turns: "Turns | None" = None,
 ) -> list[SignalOutcome]:
     """Take read signals of the transaction's workspace through people, leads and routing, in no order of outcomes.
 
-    `seen` has what `see` gives for each of them, where that has been done already. `before_leads` is called when the
-    people are known, where there are any.
+    `seen` has what `see` gives for each of them, where that has been done already. `turns` hears how far it
+    is, where there are people.
     """
     outcomes = [_failed(each.due, each.problems) for each in reads if each.parsed is None]
     outcomes += [_test(each.due) for each in reads if each.parsed is not None and each.parsed.is_test]
@@ -84,7 +95,7 @@ async def settle(
         region = (await tx.remember("workspace", accounts.get_workspace)).default_region
         known = [one for one in seen or (see(each.parsed, region) for each in reads) if one is not None]
         async with events.gathering(tx):
-            outcomes += await _recognise_people(tx, usable, known, before_leads)
+            outcomes += await _recognise_people(tx, usable, known, turns)
     return outcomes
 
 
@@ -108,12 +119,12 @@ async def _recognise_people(
     tx: Tx,
     reads: Sequence[Read],
     seen: Sequence[NormalSighting],
-    before_leads: Callable[[], Awaitable[None]] | None,
+    turns: "Turns | None",
 ) -> list[SignalOutcome]:
     actors = _actors(reads)
-    recognised = await people.recognise_seen(tx, seen, actors)
-    if before_leads is not None:
-        await before_leads()
+    recognised = await people.recognise_seen(tx, seen, actors, when_claimed=turns.pass_on if turns else None)
+    if turns is not None:
+        await turns.take(tx)
     tx.newcomers |= {found.contact_id: frozenset() for found in recognised if found.is_new and found.contact_id}
     nobody = [
         _failed(each.due, found.problems)

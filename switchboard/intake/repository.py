@@ -193,7 +193,7 @@ async def insert_outcomes(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
     if not outcomes:
         return
     # Adds a batch of rows; the primary key and the partial indexes of outcomes are touched.
-    await tx.execute(
+    await tx.write(
         """
         INSERT INTO app.signal_outcome
             (signal_id, received_at, workspace_id, source_id, outcome, contact_id, lead_id, problems)

@@ -22,6 +22,7 @@ from psycopg.rows import class_row, tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from switchboard.kernel.ahead import Ahead, sending_ahead
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.furniture import Furniture
 from switchboard.kernel.wire import own_adapters
@@ -85,6 +86,7 @@ class Tx:
         # concern what has been written about them since. Whoever marks a row here vouches for that.
         self.newcomers: dict[UUID, frozenset[str]] = {}
         self.is_backfill = False
+        self._ahead: Ahead | None = None
         # What `events.gathering` will write; None outside of it.
         self.gathered_events: list[Event] | None = None
 
@@ -179,9 +181,35 @@ class Tx:
         """What is to be told on commit."""
         return list(self._notices)
 
+    @asynccontextmanager
+    async def ahead(self) -> AsyncIterator[None]:
+        """Inside, what is only written is sent without waiting for what was sent before.
+
+        Whoever reads waits for all of it. What went wrong with a statement is raised there, at the latest at the end.
+        """
+        async with sending_ahead(self.connection) as ahead:
+            self._ahead = ahead
+            try:
+                yield
+            finally:
+                self._ahead = None
+
+    async def write(self, sql: str, params: Params = ()) -> None:
+        """Run one statement of which nobody needs to know anything; inside `ahead` it may still run afterwards."""
+        await self._run(sql, params, tuple_row)
+        if self._ahead is not None:
+            self._ahead.push()
+
     async def execute(self, sql: str, params: Params = ()) -> int:
         """Run one statement and say how many rows it touched."""
-        return (await self._run(sql, params, tuple_row)).rowcount
+        cursor = await self._run(sql, params, tuple_row)
+        await self.catch_up()
+        return cursor.rowcount
+
+    async def catch_up(self) -> None:
+        """Wait until all that was sent ahead is done; raises what went wrong with it."""
+        if self._ahead is not None:
+            await self._ahead.catch_up()
 
     async def fetch_all(self, row: type[Row], sql: str, params: Params = ()) -> list[Row]:
         """All rows, each as an instance of `row`, whose field names are the column names."""

@@ -198,7 +198,7 @@ async def gathering(tx: Tx) -> AsyncIterator[None]:
 
 
 async def _insert(tx: Tx, events: Sequence[Event]) -> None:
-    await tx.execute(
+    await tx.write(
         _INSERT,
         {
             "workspace": tx.workspace_id,

@@ -67,7 +67,7 @@ async def enqueue(
     if priority not in PRIORITIES:
         raise ValueError(f"priority {priority} is none of {PRIORITIES.start} to {PRIORITIES.stop - 1}")
     # Adds the job once a key; uses the unique index job_key.
-    await tx.execute(
+    await tx.write(
         """
         INSERT INTO app.job (id, workspace_id, kind, key, payload, priority, due_at)
         VALUES (%s, %s, %s, %s, %s, %s, app.now() + %s)

@@ -81,7 +81,7 @@ async def open_first(tx: Tx, leads: Sequence[NewLead], first_response_minutes: i
     """Add the leads of contacts that nobody else can see yet, one a contact."""
     # Adds rows; the primary key and the indexes of open leads are touched. Nothing can be in the way: not to ask for it
     # saves a look into lead_open and a record of the log for each.
-    await tx.execute(_ADD_OPEN, _open_columns(tx, leads, first_response_minutes))
+    await tx.write(_ADD_OPEN, _open_columns(tx, leads, first_response_minutes))
 
 
 def _open_columns(tx: Tx, leads: Sequence[NewLead], first_response_minutes: int) -> dict[str, object]:

@@ -4,7 +4,7 @@ A batch takes its locks in one order: addresses by key, then contacts by id. An 
 writing it, and the unique index decides between processes: the one that comes second waits, then learns whose it is.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -51,9 +51,20 @@ async def recognise(
     return await recognise_seen(tx, [normalise(sighting, region) for sighting in sightings], actors)
 
 
-async def recognise_seen(tx: Tx, seen: Sequence[NormalSighting], actors: Sequence[Actor] = ()) -> list[Recognised]:
-    """As `recognise`, of sightings in normal form."""
+async def recognise_seen(
+    tx: Tx,
+    seen: Sequence[NormalSighting],
+    actors: Sequence[Actor] = (),
+    *,
+    when_claimed: Callable[[], None] | None = None,
+) -> list[Recognised]:
+    """As `recognise`, of sightings in normal form.
+
+    `when_claimed` is called once all addresses are ours: whoever sees one of them from then on waits for us.
+    """
     settled = await _settle(tx, seen)
+    if when_claimed is not None:
+        when_claimed()
     after = _drafts(settled, seen)
     contact_ids = settled.resolution.contact_ids
     acting = {contact_id: actor for contact_id, actor in zip(contact_ids, actors, strict=bool(actors)) if contact_id}

@@ -84,19 +84,26 @@ async def lock_shared(tx: Tx, keys: Collection[Key]) -> None:
 async def claim_identities(tx: Tx, claims: Iterable[NewIdentity]) -> set[Key]:
     """Write the addresses that nobody has, and say which; one another transaction is writing is waited for."""
     ordered = sorted(claims)
-    # One row a key by the unique index identity_key, in the order of keys, so that no two batches wait in a ring.
+    # One row a key by the unique index identity_key, in the order of keys, so that no two batches wait in a ring. That
+    # all of them were won is told by one row of nulls: a row for each costs both sides more than to look for it.
     rows = await tx.fetch_tuples(
         """
-        INSERT INTO app.identity (id, workspace_id, contact_id, kind, value, raw)
-        SELECT id, %(workspace)s, contact_id, kind, value, raw
-        FROM unnest(%(ids)s::uuid[], %(contacts)s::uuid[], %(kinds)s::text[], %(values)s::text[], %(raws)s::text[])
-             AS new (id, contact_id, kind, value, raw)
-        ON CONFLICT (workspace_id, kind, value) WHERE NOT is_shared DO NOTHING
-        RETURNING kind, value
+        WITH won AS (
+            INSERT INTO app.identity (id, workspace_id, contact_id, kind, value, raw)
+            SELECT id, %(workspace)s, contact_id, kind, value, raw
+            FROM unnest(%(ids)s::uuid[], %(contacts)s::uuid[], %(kinds)s::text[], %(values)s::text[], %(raws)s::text[])
+                 AS new (id, contact_id, kind, value, raw)
+            ON CONFLICT (workspace_id, kind, value) WHERE NOT is_shared DO NOTHING
+            RETURNING kind, value
+        ), counted AS (
+            SELECT count(*) = %(number)s AS are_all FROM won
+        )
+        SELECT won.kind, won.value FROM won, counted WHERE NOT are_all
+        UNION ALL SELECT NULL, NULL FROM counted WHERE are_all
         """,
-        _identity_columns(tx, ordered),
+        {**_identity_columns(tx, ordered), "number": len(ordered)},
     )
-    return {(kind, value) for kind, value in rows}
+    return {new.key for new in ordered} if rows == [(None, None)] else {(kind, value) for kind, value in rows}
 
 
 async def share_identities(tx: Tx, shared: Iterable[NewIdentity]) -> None:
@@ -141,7 +148,7 @@ async def lock_rows(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, Contact
 async def insert_contacts(tx: Tx, rows: Sequence[ContactRow], words: Mapping[UUID, str]) -> None:
     """Add contacts, with the words that each is found by."""
     # Adds rows; the primary keys, up to three indexes of contact, and the index contact_search_words are touched.
-    await tx.execute(
+    await tx.write(
         """
         WITH found AS (
             INSERT INTO app.contact_search (contact_id, workspace_id, words)

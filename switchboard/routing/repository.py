@@ -122,7 +122,7 @@ WHERE old.workspace_id = excluded.workspace_id
 async def save_rulings(tx: Tx, rulings: Sequence[Ruling]) -> None:
     """Write the assignments and, beside each, the decision that explains it."""
     # See the statement.
-    await tx.execute(
+    await tx.write(
         _SAVE_RULINGS,
         {
             "workspace": tx.workspace_id,

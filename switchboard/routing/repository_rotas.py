@@ -186,7 +186,7 @@ async def write_order(tx: Tx, rota_id: UUID, user_ids: Sequence[UUID]) -> None:
 async def save_counters(tx: Tx, members: Sequence[tuple[UUID, UUID, int, int, int]]) -> None:
     """Write (rota, user, assigned, last turn, credit) of locked members."""
     # By primary key, all in one statement.
-    await tx.execute(
+    await tx.write(
         """
         UPDATE app.rota_member AS m SET assigned = new.assigned, last_turn = new.last_turn, credit = new.credit,
             last_assigned_at = CASE WHEN new.assigned > m.assigned THEN app.now() ELSE m.last_assigned_at END

@@ -1,4 +1,4 @@
-"""Two slices of a file under way at once: in the order of its rows, each once, whatever becomes of either."""
+"""Three slices of a file under way at once: in the order of its rows, each once, whatever becomes of any."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -107,13 +107,13 @@ async def held_up(database: Database, owner: Caller, urls: Urls) -> _HeldRota:
     return _HeldRota(urls)
 
 
-async def test_the_people_of_the_next_slice_are_looked_up_while_leads_are_handed_out(
+async def test_the_people_of_the_next_slices_are_looked_up_while_leads_are_handed_out(
     database: Database, source: Source, owner: Caller, held_up: _HeldRota
 ) -> None:
     loop, import_id = await _begin(database, owner, source, _people(7))
     async with held_up as held:
         ticking = asyncio.create_task(loop.tick())
-        await held.wait_for_slices(2)
+        await held.wait_for_slices(3)
         assert (await _find(database, owner, import_id)).rows_read == 0
     await ticking
     done = await _find(database, owner, import_id)
@@ -155,7 +155,7 @@ async def test_a_slice_whose_turn_does_not_come_gives_way_and_is_tried_again(
     loop, import_id = await _begin(database, owner, source, _people(5))
     async with held_up as held:
         ticking = asyncio.create_task(loop.tick())
-        await held.wait_for_slices(2)
+        await held.wait_for_slices(3)
         await held.wait_for_slices(1)
     await ticking
     assert (await _find(database, owner, import_id)).rows_read == 2
@@ -170,7 +170,7 @@ async def test_cancelling_stops_after_the_slice_that_is_under_way(
     loop, import_id = await _begin(database, owner, source, _people(8))
     async with held_up as held:
         ticking = asyncio.create_task(loop.tick())
-        await held.wait_for_slices(2)
+        await held.wait_for_slices(3)
         async with database.transaction(owner.workspace_id) as tx:
             await importing.cancel(tx, owner, import_id)
     await ticking
@@ -181,11 +181,12 @@ async def test_cancelling_stops_after_the_slice_that_is_under_way(
     assert await _count(database, owner, "SELECT count(*) FROM app.job WHERE kind = 'intake.import'") == 0
 
 
-async def test_a_process_with_two_connections_brings_slices_in_one_by_one(
-    database: Database, source: Source, owner: Caller, urls: Urls
+@pytest.mark.parametrize("connections", [2, 5])
+async def test_a_process_with_few_connections_brings_fewer_slices_in_at_once(
+    database: Database, source: Source, owner: Caller, urls: Urls, connections: int
 ) -> None:
     _, import_id = await _begin(database, owner, source, _people(5))
-    narrow = Database(urls.application, build_hub(), max_connections=2)
+    narrow = Database(urls.application, build_hub(), max_connections=connections)
     await narrow.open()
     try:
         tick = await JobLoop(narrow, job_handlers(narrow)).tick()
