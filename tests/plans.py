@@ -1,9 +1,9 @@
 """How Postgres means to answer statements, beside running them."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import psycopg
@@ -83,3 +83,43 @@ async def explain_for_all_values(tx: Tx, statement: str, params: object) -> str:
     rows = await tx.fetch_tuples(f"EXPLAIN EXECUTE for_all_values({', '.join(['NULL'] * given)})")
     await tx.execute("DEALLOCATE for_all_values")
     return "\n".join(row[0] for row in rows)
+
+
+class PreparingConnection(psycopg.AsyncConnection[Any]):
+    """Prepares every statement the second time it is run, so that its plan can be asked for afterwards."""
+
+    @classmethod
+    async def connect(cls, *args: Any, **more: Any) -> Self:
+        connection = await super().connect(*args, **more)
+        connection.prepare_threshold = 1
+        return connection
+
+
+async def explain_prepared(tx: Tx) -> dict[str, str]:
+    """The plans that this transaction would use for the statements its connection has prepared, by their text."""
+    prepared = await tx.fetch_tuples(
+        "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements"
+        " WHERE statement ~* '^\\s*(SELECT|WITH|INSERT|UPDATE|DELETE)'"
+    )
+    plans = {}
+    for name, statement, given in prepared:
+        values = f"({', '.join(['NULL'] * given)})" if given else ""
+        rows = await tx.fetch_tuples(f"EXPLAIN EXECUTE {name}{values}")
+        plans[statement] = "\n".join(row[0] for row in rows)
+    return plans
+
+
+def find_wide_scans(plan: str, tables: Collection[str]) -> list[str]:
+    """The scans of these tables, or their partitions, that a plan does not narrow down to keys or due rows."""
+    wide, lines = [], plan.splitlines()
+    for place, line in enumerate(lines):
+        scan = re.search(r"(Seq|Index|Index Only|Tid|Bitmap Heap) Scan.*? on (\w+)", line)
+        if scan is None or re.sub(r"_(y\d+m\d+|default)$", "", scan[2]) not in tables:
+            continue
+        by = next(iter(lines[place + 1 : place + 2]), "")
+        by_key = re.search(
+            r"(Index|TID|Recheck) Cond: .*\b(\w*id|due_at|key|value|ctid)\b", by.replace("workspace_id", "")
+        )
+        if by_key is None:
+            wide.append(f"{line.strip()} {by.strip()}")
+    return wide

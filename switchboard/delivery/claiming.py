@@ -97,8 +97,9 @@ class Claimer:
         self, channels: Collection[str], room: Room, waiting: Collection[UUID], decide_some: "_Decider"
     ) -> Claimed:
         outgoing: list[Outgoing] = []
-        async with self._database.queue_loop() as tx:
+        async with self._database.queue_loop(keeps_plans=True) as tx:
             due, rested = await self._claim_rows(tx, channels, room)
+            await tx.expect(len(due))
             by_workspace: dict[UUID, list[Due]] = defaultdict(list)
             for row in due:
                 if not row.is_held:

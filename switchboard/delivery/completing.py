@@ -95,7 +95,8 @@ class Completer:
         by_workspace: dict[UUID, list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
             by_workspace[outcome.outgoing.workspace_id].append(outcome)
-        async with self._database.queue_loop() as tx:
+        async with self._database.queue_loop(keeps_plans=True) as tx:
+            await tx.expect(len(outcomes))
             for workspace_id in sorted(by_workspace):
                 await tx.enter_workspace(workspace_id)
                 with tx.remembering():

@@ -34,8 +34,9 @@ class ReaperLoop:
 
     async def tick(self) -> Tick:
         """Take back one batch, in all workspaces."""
-        async with self._database.queue_loop() as tx:
+        async with self._database.queue_loop(keeps_plans=True) as tx:
             expired = await repository_outbox.claim_expired(tx, REAPED_AT_ONCE)
+            await tx.expect(len(expired))
             by_workspace: dict[UUID, list[Due]] = defaultdict(list)
             for row in expired:
                 by_workspace[row.workspace_id].append(row)

@@ -52,12 +52,12 @@ async def claim(tx: Tx, since: datetime, limit: int, *, of_campaigns: bool = Fal
 
 async def find_begun(tx: Tx, run_ids: Sequence[UUID]) -> list[Cohort]:
     """Runs that this very transaction has begun, as far as they are due: nobody else can see them."""
-    # By primary key.
+    # By primary key; a plan that is kept must not go by how few runs were due when it was made.
     rows = await tx.fetch_tuples(
         f"""
         SELECT {_COHORT} FROM (
             SELECT ctid AS place, * FROM app.run
-            WHERE workspace_id = %s AND id = ANY(%s) AND due_at <= app.now() AND parked IS NULL
+            WHERE workspace_id = %s AND id = ANY(%s) AND coalesce(due_at <= app.now(), false) AND parked IS NULL
         ) AS begun GROUP BY {_ALIKE}
         """,
         (tx.workspace_id, list(run_ids)),

@@ -42,12 +42,12 @@ async def try_hold(tx: Tx, run_ids: Sequence[UUID]) -> set[UUID]:
 
 async def find_due(tx: Tx, run_ids: Sequence[UUID]) -> list[Run]:
     """Those of these runs that are still due, and whose flow and campaign still go on."""
-    # By the primary key of each table.
+    # By the primary key of each table; a plan that is kept must not go by how few runs were due when it was made.
     return await tx.fetch_all(
         Run,
         f"""
         SELECT {RUN} FROM app.run r
-        WHERE workspace_id = %s AND id = ANY(%s) AND due_at <= app.now() AND due_at IS NOT NULL AND parked IS NULL
+        WHERE workspace_id = %s AND id = ANY(%s) AND coalesce(due_at <= app.now(), false) AND parked IS NULL
           AND NOT EXISTS (SELECT FROM app.flow f WHERE f.id = r.flow_id AND NOT f.is_active)
           AND NOT EXISTS (SELECT FROM app.campaign c WHERE c.id = r.campaign_id AND c.held_since IS NOT NULL)
         ORDER BY id

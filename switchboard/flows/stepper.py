@@ -103,8 +103,9 @@ class StepLoop:
 
     async def _batch(self) -> int:
         moved, later = 0, list[Run]()
-        async with self._database.queue_loop() as tx:
+        async with self._database.queue_loop(keeps_plans=True) as tx:
             now, cohorts = await self._claim(tx)
+            await tx.expect(sum(cohort.runs for cohort in cohorts))
             for group in _by_workspace(cohorts):
                 await tx.enter_workspace(group[0].workspace_id)
                 with tx.remembering():
@@ -178,7 +179,8 @@ class StepLoop:
 
     async def _change_subjects(self, runs: Sequence[Run]) -> int:
         moved = 0
-        async with self._database.queue_loop() as tx:
+        async with self._database.queue_loop(keeps_plans=True) as tx:
+            await tx.expect(len(runs))
             held = await repository_runs.try_hold(tx, sorted(run.id for run in runs))
             for group in _by_workspace([run for run in runs if run.id in held]):
                 moved += await self._change_subjects_of(tx, group)

@@ -74,10 +74,11 @@ class RecognitionLoop:
             return await self._recognise_claimed(_recognise_group)
 
     async def _recognise_claimed(self, recognise_some: "_Recogniser") -> Tick:
-        async with self._database.queue_loop() as tx:
+        async with self._database.queue_loop(keeps_plans=True) as tx:
             claimed = await repository.claim_due(tx, self._most_signals)
             # People who wait are not kept until the rows of a file behind them are done too.
             due = [signal for signal in claimed if signal.import_id is None] or claimed
+            await tx.expect(len(due))
             for workspace_id, group in groupby(sorted(due, key=_workspace), key=_workspace):
                 await tx.enter_workspace(workspace_id)
                 await _recognise_loud_and_quiet(tx, list(group), recognise_some)

@@ -52,6 +52,18 @@ OPTIONS = (
 )
 RETRY_AFTER_SECONDS = 2
 ROWS_AT_ONCE = 100
+# Planning a statement for a row or two costs more than running it, so queue loops keep their plans. A plan that is kept
+# knows neither its values nor how far its tables have grown since: it goes by indexes, a row at a time, or not at all.
+KEPT_PLANS = (
+    "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;"
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
+)
+OWN_PLANS = (
+    "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on;"
+    "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
+)
+# Joining so many rows to each other one at a time costs more than planning does.
+MOST_ROWS_OF_KEPT_PLANS = 100
 
 _query_counts: ContextVar[list[str] | None] = ContextVar("query_counts", default=None)
 
@@ -87,6 +99,7 @@ class Tx:
         self.newcomers: dict[UUID, frozenset[str]] = {}
         self.is_backfill = False
         self._ahead: Ahead | None = None
+        self.keeps_plans = False
         # What `events.gathering` will write; None outside of it.
         self.gathered_events: list[Event] | None = None
 
@@ -121,6 +134,15 @@ class Tx:
             self._now = row[0]
         if row[2] is not None:
             self._revisions[workspace_id] = row[2]
+
+    async def expect(self, rows: int) -> None:
+        """Say of how many rows the statements from here on will be: for many, each gets a plan of its own.
+
+        Where no plans are kept, they are made as Postgres sees fit.
+        """
+        if self.keeps_plans and rows > MOST_ROWS_OF_KEPT_PLANS:
+            self.keeps_plans = False
+            await self.connection.execute(OWN_PLANS.encode())
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
@@ -340,9 +362,15 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def queue_loop(self) -> AsyncIterator[Tx]:
-        """A transaction that sees the queue tables of every workspace; it enters one to touch anything else."""
-        async with self._begun("SET LOCAL app.scope = 'queue';", None, self._furniture) as tx:
+    async def queue_loop(self, *, keeps_plans: bool = False) -> AsyncIterator[Tx]:
+        """A transaction that sees the queue tables of every workspace; it enters one to touch anything else.
+
+        With `keeps_plans` its statements are planned once a connection, for any values, until it is to `expect` many
+        rows: for loops whose every statement finds its rows by keys.
+        """
+        settings = f"SET LOCAL app.scope = 'queue'; {KEPT_PLANS if keeps_plans else ''}"
+        async with self._begun(settings, None, self._furniture) as tx:
+            tx.keeps_plans = keeps_plans
             yield tx
 
     async def fetch_alone(

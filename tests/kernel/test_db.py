@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from switchboard.kernel.db import ROWS_AT_ONCE, Database, Tx
+from switchboard.kernel.db import MOST_ROWS_OF_KEPT_PLANS, ROWS_AT_ONCE, Database, Tx
 from switchboard.kernel.errors import UnavailableError
 from tests.conftest import Urls
 
@@ -68,3 +68,20 @@ async def test_all_rows_come_in_their_order_however_many(database: Database, cou
     async with database.directory() as tx:
         found = await tx.fetch_all(Number, "SELECT n FROM generate_series(1, %s) AS n", (count,))
     assert [row.n for row in found] == list(range(1, count + 1))
+
+
+async def plan_settings(tx: Tx) -> tuple[str, ...]:
+    names = ("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+    return tuple([await tx.fetch_value(f"SHOW {name}") for name in names])
+
+
+async def test_plans_are_kept_until_many_rows_are_to_come(database: Database) -> None:
+    async with database.queue_loop(keeps_plans=True) as tx:
+        await tx.expect(MOST_ROWS_OF_KEPT_PLANS)
+        assert await plan_settings(tx) == ("force_generic_plan", "off", "off", "off")
+        await tx.expect(MOST_ROWS_OF_KEPT_PLANS + 1)
+        assert await plan_settings(tx) == ("force_custom_plan", "on", "on", "on")
+    async with database.queue_loop() as tx:
+        assert await plan_settings(tx) == ("auto", "on", "on", "on")
+        await tx.expect(MOST_ROWS_OF_KEPT_PLANS + 1)
+        assert await plan_settings(tx) == ("auto", "on", "on", "on")
