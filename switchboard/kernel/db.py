@@ -6,25 +6,25 @@ workspace sees nothing rather than everything.
 """
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from switchboard.kernel.ahead import Ahead, sending_ahead
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.furniture import Furniture
+from switchboard.kernel.plans import KEPT_PLANS, MOST_ROWS_OF_KEPT_PLANS, OWN_PLANS
+from switchboard.kernel.rows import rows_of
 from switchboard.kernel.wire import own_adapters
 
 if TYPE_CHECKING:
@@ -52,18 +52,6 @@ OPTIONS = (
 )
 RETRY_AFTER_SECONDS = 2
 ROWS_AT_ONCE = 100
-# Planning a statement for a row or two costs more than running it, so queue loops keep their plans. A plan that is kept
-# knows neither its values nor how far its tables have grown since: it goes by indexes, a row at a time, or not at all.
-KEPT_PLANS = (
-    "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;"
-    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
-)
-OWN_PLANS = (
-    "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on;"
-    "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
-)
-# Joining so many rows to each other one at a time costs more than planning does.
-MOST_ROWS_OF_KEPT_PLANS = 100
 
 _query_counts: ContextVar[list[str] | None] = ContextVar("query_counts", default=None)
 
@@ -235,7 +223,7 @@ class Tx:
 
     async def fetch_all(self, row: type[Row], sql: str, params: Params = ()) -> list[Row]:
         """All rows, each as an instance of `row`, whose field names are the column names."""
-        cursor = await self._run(sql, params, _rows_of(row))
+        cursor = await self._run(sql, params, rows_of(row))
         found: list[Row] = await cursor.fetchmany(ROWS_AT_ONCE)
         # Making many objects takes a while, in which nobody else of the process would get a turn.
         while len(found) < cursor.rowcount:
@@ -245,7 +233,7 @@ class Tx:
 
     async def find_one(self, row: type[Row], sql: str, params: Params = ()) -> Row | None:
         """The first row, or None."""
-        return await (await self._run(sql, params, _rows_of(row))).fetchone()
+        return await (await self._run(sql, params, rows_of(row))).fetchone()
 
     async def fetch_tuples(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows as plain tuples, for statements whose shape is not worth a class."""
@@ -469,25 +457,6 @@ class Database:
         except psycopg.Error:
             # The connection is gone, and with it the transaction; the pool replaces it.
             await connection.close()
-
-
-def _rows_of(row: type[Row]) -> Callable[[Any], Callable[[Sequence[Any]], Row]]:
-    """Makes instances of `row`: by place where its fields stand in the order of the columns, which is quicker."""
-
-    def make(cursor: Any) -> Callable[[Sequence[Any]], Row]:  # noqa: ANN401 as the driver has it, of any kind
-        columns = tuple(column.name for column in cursor.description or ())
-        if columns and columns == _places_of(cast(Any, row))[: len(columns)]:
-            return lambda values: row(*values)
-        return class_row(row)(cursor)
-
-    return make
-
-
-@cache
-def _places_of(row: Callable[..., object]) -> tuple[str, ...]:
-    """The names of what a class takes by place, in their order."""
-    taken = inspect.signature(row).parameters.values()
-    return tuple(one.name for one in taken if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 async def connect_to_listen(url: str) -> Connection:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from switchboard.kernel.db import MOST_ROWS_OF_KEPT_PLANS, ROWS_AT_ONCE, Database, Tx
+from switchboard.kernel.db import ROWS_AT_ONCE, Database, Tx
 from switchboard.kernel.errors import UnavailableError
+from switchboard.kernel.plans import MOST_ROWS_OF_KEPT_PLANS
 from tests.conftest import Urls
 
 
