@@ -19,7 +19,7 @@ from switchboard.delivery.gate import Verdict, decide
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.lanes import Lanes
 from switchboard.delivery.letters import Desk, Letterhead, Outgoing, TemplateShelf
-from switchboard.delivery.models import LANES, LoadLeadFacts, Message
+from switchboard.delivery.models import LANES, ChannelBreak, LoadLeadFacts, Message
 from switchboard.delivery.pacing import Paces, Room
 from switchboard.delivery.queueing import drop_stopped, message_event
 from switchboard.delivery.repository_outbox import Due
@@ -42,11 +42,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What one look took: messages to send, how many rows were decided on in all, and the campaigns that are held."""
+    """What one look took: messages to send, how many rows were decided on in all, and the campaigns that are held.
+
+    `is_all` says that nothing was left due: to look again would find what has come since, and no more.
+    """
 
     outgoing: Sequence[Outgoing]
     handled: int
     held: Collection[UUID] = ()
+    is_all: bool = False
 
 
 class Claimer:
@@ -70,6 +74,7 @@ class Claimer:
         self._looks: dict[frozenset[str], Lanes] = {}
         self._shelf = TemplateShelf()
         self.resting: Collection[str] = ()
+        self._is_all = self._saw_breaks = False
         self._letterhead = letterhead
         self._load_lead_facts = load_lead_facts
 
@@ -113,32 +118,47 @@ class Claimer:
             trying = set(going).intersection(rested)
             await repository_outbox.extend_breaks(tx, trying, TRIAL)
             held = await repository_holds.find_held(tx, waiting) if waiting else ()
-        return Claimed(outgoing, len(due), held)
+        return Claimed(outgoing, len(due), held, self._is_all)
 
     async def _claim_rows(self, tx: Tx, channels: Collection[str], room: Room) -> tuple[list[Due], list[str]]:
         """The rows, and the channels whose break is over for one message to try."""
-        now, found = await repository_outbox.look_at_breaks(tx)
-        breaks = {each.channel: each for each in found}
-        self.resting = breaks.keys()
+        self._saw_breaks = False
+        breaks = await self._list_breaks(tx) if self.resting else {}
+        # What waits for its provider's pace is left for another look.
+        self._is_all = self._paces.keys().isdisjoint(channels)
         working = [channel for channel in channels if channel not in breaks]
-        rested = [channel for channel in channels if channel in breaks and breaks[channel].ends_at <= now]
         claimed = await self._claim_lanes(tx, [channel for channel in working if channel not in self._paces], room)
         for channel in sorted(self._paces.keys() & set(working)):
             claimed += await self._claim_paced(tx, channel, room)
+        if self._saw_breaks and not breaks:
+            # One has begun since the last look, and the claim has passed by what waits for it.
+            self._look_at_everything()
+            breaks = await self._list_breaks(tx)
+        rested = [channel for channel in channels if channel in breaks and breaks[channel].ends_at <= await tx.now()]
         for channel in rested:
             # After a break one message tries whether the server takes mail again; the others wait for its outcome.
-            claimed += await self._claim_lanes(tx, [channel], Room(1, 1))
+            claimed += await self._claim_lanes(tx, [channel], Room(1, 1), of_resting=True)
+        self._is_all = self._is_all and not breaks
         return claimed, rested
+
+    async def _list_breaks(self, tx: Tx) -> dict[str, ChannelBreak]:
+        breaks = {each.channel: each for each in await repository_outbox.list_breaks(tx)}
+        self.resting = breaks.keys()
+        return breaks
 
     async def _claim_paced(self, tx: Tx, channel: str, room: Room) -> list[Due]:
         return await self._claim_lanes(tx, [channel], await pacing.find_room(tx, channel, self._paces[channel], room))
 
-    async def _claim_lanes(self, tx: Tx, channels: Collection[str], room: Room) -> list[Due]:
+    async def _claim_lanes(
+        self, tx: Tx, channels: Collection[str], room: Room, *, of_resting: bool = False
+    ) -> list[Due]:
         if not channels or room.slots <= 0:
             return []
         # What a channel's break leaves behind must not be passed over by the marks of those that work.
         lanes = self._looks.setdefault(frozenset(channels), Lanes(self._lanes))
-        return await lanes.claim(tx, channels, room)
+        rows, self._saw_breaks = await lanes.claim(tx, channels, room, of_resting=of_resting)
+        self._is_all = self._is_all and lanes.have_room(rows, room)
+        return rows
 
     def _look_at_everything(self) -> None:
         for lanes in self._looks.values():
@@ -146,6 +166,7 @@ class Claimer:
 
     async def _decide_safely(self, tx: Tx, due: Sequence[Due]) -> list[Outgoing]:
         """Decide on a workspace's rows; when that fails, on one after the other, so that one bad row harms no other."""
+        self._is_all = False
         try:
             async with tx.savepoint():
                 return await self._decide(tx, due)
@@ -188,6 +209,7 @@ class Claimer:
         async for message in in_turns(messages):
             if in_use and _is_capped(message) and message.contact_id in in_use:
                 self._look_at_everything()
+                self._is_all = False
                 continue
             verdict = decide(reader.facts_of(message))
             if verdict.action == "send":

@@ -18,27 +18,42 @@ class Lanes:
     def __init__(self, lanes: Collection[int]) -> None:
         self._marks = {lane: LowWater() for lane in sorted(lanes)}
 
-    async def claim(self, tx: Tx, channels: Collection[str], room: Room) -> list[Due]:
-        """Hold as many due rows as there is room for."""
+    async def claim(
+        self, tx: Tx, channels: Collection[str], room: Room, *, of_resting: bool = False
+    ) -> tuple[list[Due], bool]:
+        """Hold as many due rows as there is room for, and say whether any channel takes a break."""
         looks = {lane: mark.begin() for lane, mark in self._marks.items()}
-        rows = await self._look(tx, channels, room, looks)
-        if not rows and any(mark.look_again(looks[lane]) for lane, mark in self._marks.items()):
+        found = await self._look(tx, channels, room, looks, of_resting=of_resting)
+        if not found[0] and any(mark.look_again(looks[lane]) for lane, mark in self._marks.items()):
             self.reset()
-            rows = await self._look(tx, channels, room, {lane: mark.begin() for lane, mark in self._marks.items()})
-        return rows
+            looks = {lane: mark.begin() for lane, mark in self._marks.items()}
+            found = await self._look(tx, channels, room, looks, of_resting=of_resting)
+        return found
+
+    def have_room(self, rows: Sequence[Due], room: Room) -> bool:
+        """Whether more would have been taken than these rows, had more been due."""
+        patient = sum(row.lane > LANE_REPLY for row in rows)
+        takes_patient = any(lane > LANE_REPLY for lane in self._marks)
+        return len(rows) < room.slots and (not takes_patient or patient < room.slots_for_flows)
 
     def reset(self) -> None:
         """Look at everything next time: a claim was rolled back, or left rows as they were."""
         for mark in self._marks.values():
             mark.reset()
 
-    async def _look(self, tx: Tx, channels: Collection[str], room: Room, looks: Mapping[int, Look]) -> list[Due]:
-        since = {lane: look.since for lane, look in looks.items()}
-        rows = await repository_outbox.claim(
-            tx, channels, slots=room.slots, slots_for_flows=room.slots_for_flows, since=since
+    async def _look(
+        self, tx: Tx, channels: Collection[str], room: Room, looks: Mapping[int, Look], *, of_resting: bool
+    ) -> tuple[list[Due], bool]:
+        rows, has_breaks = await repository_outbox.claim(
+            tx,
+            channels,
+            slots=room.slots,
+            slots_for_flows=room.slots_for_flows,
+            since={lane: look.since for lane, look in looks.items()},
+            of_resting=of_resting,
         )
         self._conclude(looks, rows, room, await tx.now())
-        return rows
+        return rows, has_breaks
 
     def _conclude(self, looks: Mapping[int, Look], rows: Sequence[Due], room: Room, now: datetime) -> None:
         """Move the mark of each lane that had room: behind its last row where it was full, else up to the present."""

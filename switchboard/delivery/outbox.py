@@ -63,6 +63,7 @@ class OutboxLoop:
         self._messages_per_second = 0.0
         self._counted_from = monotonic_seconds()
         self._looked_at = self._counted_from
+        self._has_seen_all = False
 
     async def tick(self) -> Tick:
         """Take what there is room for, and write down what has come back; returns while others may be under way."""
@@ -73,8 +74,9 @@ class OutboxLoop:
         if was_busy:
             await self._sender.wait(PATIENCE_SECONDS, GATHER_SECONDS)
         await self._settle()
-        # While some were under way there was not room for all, so others may be due although none were taken.
-        return Tick(handled, has_more=handled > 0 or was_busy)
+        # While some were under way there may not have been room for all, so others may be due although none were taken.
+        has_seen_some = (handled > 0 or was_busy) and not self._has_seen_all
+        return Tick(handled, has_more=has_seen_some or bool(self._sender.under_way))
 
     async def close(self) -> None:
         """Let what was taken come to its end, and let go of the channels."""
@@ -86,9 +88,11 @@ class OutboxLoop:
     async def _take(self) -> int:
         room = self._find_room()
         if room is None:
+            self._has_seen_all = False
             return 0
         self._looked_at = monotonic_seconds()
         claimed = await self._claimer.claim(list(self._channels), room, self._sender.campaigns_waiting)
+        self._has_seen_all = claimed.is_all
         self._sender.add(claimed.outgoing, claimed.held)
         return claimed.handled
 
@@ -106,6 +110,8 @@ class OutboxLoop:
         """Write what has come back. When that fails the outcomes are kept, and written at the next tick."""
         new = self._sender.collect()
         self._measure(len(new))
+        if any(one.is_given_back for one in new):
+            self._has_seen_all = False
         self._unwatched.extend(new)
         watched = await self._breaker.watch(self._database, self._unwatched, self._claimer.resting)
         self._outcomes.extend(watched)

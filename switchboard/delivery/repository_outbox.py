@@ -80,7 +80,7 @@ _OF_LANE = """
         lane_{lane} AS (
             SELECT message_id, workspace_id, channel, lane, attempts, token, due_at, campaign_id FROM app.outbox
             WHERE lease_until IS NULL AND lane = {lane} AND due_at <= app.now() AND due_at >= %(since_{lane})s
-              AND channel = ANY(%(channels)s)
+              AND channel = ANY ((SELECT channels FROM working)::text[])
             ORDER BY due_at LIMIT greatest(0, {room}) FOR UPDATE SKIP LOCKED
         )"""
 
@@ -98,16 +98,23 @@ def _claim_statement(lanes: Sequence[int]) -> str:
             before += _less(lane)
     rows = " UNION ALL ".join(f"TABLE lane_{lane}" for lane in lanes)
     # A campaign is let go on only after what was parked under its hold is committed: hence the lock on the hold.
-    # Takes what is due, by one range of the partial index outbox_due a lane; holds are few and read as a whole.
+    # Takes what is due, by one range of the partial index outbox_due a lane; holds and breaks are few and read as a
+    # whole. One row at least, for the moment and the breaks.
     return f"""
-        WITH held AS MATERIALIZED (SELECT campaign_id FROM app.send_hold FOR KEY SHARE SKIP LOCKED),
+        WITH working AS MATERIALIZED (
+            SELECT array_agg(channel) AS channels FROM unnest(%(channels)s::text[]) AS wanted (channel)
+            WHERE %(of_resting)s OR NOT EXISTS (SELECT FROM app.channel_break b WHERE b.channel = wanted.channel)
+        ),
+        held AS MATERIALIZED (SELECT campaign_id FROM app.send_hold FOR KEY SHARE SKIP LOCKED),
         {",".join(parts)},
         taken AS (SELECT *, campaign_id IN (SELECT campaign_id FROM held) IS TRUE AS is_held FROM ({rows}) AS lanes),
         parked AS (
             UPDATE app.outbox o SET due_at = 'infinity' FROM taken
             WHERE taken.is_held AND o.message_id = taken.message_id
         )
-        SELECT message_id, workspace_id, channel, lane, attempts, token, due_at, is_held FROM taken
+        SELECT app.now(), EXISTS (SELECT FROM app.channel_break),
+               message_id, workspace_id, channel, lane, attempts, token, due_at, is_held
+        FROM (SELECT) AS one LEFT JOIN taken ON true
         """
 
 
@@ -126,18 +133,22 @@ async def claim(
     slots: int,
     slots_for_flows: int,
     since: Mapping[int, datetime] = FROM_THE_BEGINNING,
-) -> list[Due]:
+    of_resting: bool = False,
+) -> tuple[list[Due], bool]:
     """Hold rows that are due on these channels, the urgent lanes first; those of held campaigns are parked.
 
     At most `slots` altogether, and at most `slots_for_flows` of those of the lanes that may wait. `since` says for each
-    lane to be looked at from which moment on.
+    lane to be looked at from which moment on. Of a channel that takes a break nothing is taken, unless `of_resting`.
+    Says besides whether any channel takes a break.
     """
     # One range of the partial index outbox_due a lane: what is put off in one lane is never walked for another.
     statement = _claim_statement(tuple(sorted(since)))
     marks = {f"since_{lane}": moment for lane, moment in since.items()}
-    return await tx.fetch_all(
-        Due, statement, {"channels": list(channels), "slots": slots, "flows": slots_for_flows, **marks}
-    )
+    params = {"channels": list(channels), "of_resting": of_resting, "slots": slots, "flows": slots_for_flows, **marks}
+    rows = await tx.fetch_tuples(statement, params)
+    now, has_breaks, *_ = rows[0]
+    tx.note_now(now)
+    return [Due(*row[2:]) for row in rows if row[2] is not None], has_breaks
 
 
 async def take(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> None:
@@ -284,20 +295,6 @@ async def list_breaks(tx: Tx) -> list[ChannelBreak]:
     return await tx.fetch_all(
         ChannelBreak, "SELECT channel, began_at, ends_at, failures, detail FROM app.channel_break ORDER BY channel"
     )
-
-
-async def look_at_breaks(tx: Tx) -> tuple[datetime, list[ChannelBreak]]:
-    """The same, with the present moment."""
-    # The whole table: at most one row a channel.
-    rows = await tx.fetch_tuples(
-        """
-        SELECT app.now(), b.channel, b.began_at, b.ends_at, b.failures, b.detail
-        FROM (SELECT) AS one LEFT JOIN app.channel_break b ON true ORDER BY b.channel
-        """
-    )
-    now: datetime = rows[0][0]
-    tx.note_now(now)
-    return now, [ChannelBreak(*row[1:]) for row in rows if row[1] is not None]
 
 
 async def begin_break(tx: Tx, channel: str, length: timedelta, detail: str) -> None:

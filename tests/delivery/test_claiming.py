@@ -347,16 +347,21 @@ async def test_the_statements_of_a_batch_do_not_grow_with_it(database: Database,
     assert counts[1] <= 40
 
 
-async def test_a_lone_message_is_on_its_way_after_seven_statements(
+async def test_a_lone_message_is_on_its_way_after_five_statements_and_done_after_eight(
     database: Database, workspace_id: UUID, ann: UUID
 ) -> None:
-    await queue(database, workspace_id, letter(ann, purpose="transactional"))
+    await queue(database, workspace_id, letter(ann, purpose="transactional"), letter(ann, "Next"))
     outbox = Outbox(database)
+    await outbox.loop.tick()
+    await queue(database, workspace_id, letter(ann, purpose="transactional"))
     with recorded_queries() as statements:
-        await outbox.loop.tick()
+        tick = await outbox.loop.tick()
     taken = [place for place, statement in enumerate(statements, 1) if "lease_until = app.now() +" in statement]
-    assert taken == [7]
-    assert len(outbox.channel.envelopes) == 1
+    assert taken == [5]
+    assert len(statements) == 8
+    assert len(outbox.channel.envelopes) == 3
+    # Nothing else was due, so it does not look again.
+    assert not tick.has_more
 
 
 async def test_one_message_that_cannot_be_decided_on_holds_no_other_up(

@@ -99,7 +99,7 @@ async def test_what_is_parked_while_the_campaign_is_let_go_is_not_forgotten(
     await queue(database, workspace_id, *mailing(ann, campaign, 3))
     await hold(database, workspace_id, campaign)
     async with database.queue_loop() as claiming:
-        taken = await repository_outbox.claim(claiming, ["email"], slots=10, slots_for_flows=10)
+        taken, _ = await repository_outbox.claim(claiming, ["email"], slots=10, slots_for_flows=10)
         assert [row.is_held for row in taken] == [True] * 3
         releasing = asyncio.create_task(release(database, workspace_id, campaign))
         done, _ = await asyncio.wait([releasing], timeout=0.2)

@@ -243,6 +243,24 @@ async def test_a_server_that_cannot_be_reached_stops_the_channel_and_costs_no_tr
     assert sorted(outbox.subjects, key=int) == [str(number) for number in range(60)]
 
 
+async def test_a_break_that_one_process_begins_holds_for_another_that_knows_of_none(
+    database: Database, workspace_id: UUID, ann: UUID, urls: Urls
+) -> None:
+    await queue(database, workspace_id, letter(ann, "0", purpose="transactional"))
+    first, second = Outbox(database), Outbox(database)
+    await second.run()
+    await queue(database, workspace_id, letter(ann, "1", purpose="transactional"))
+    first.fail_next("retryable", "530", "Sign in first.", at_fault="connection")
+    await first.run()
+    await queue(database, workspace_id, *[letter(ann, subject, purpose="transactional") for subject in ("2", "3")])
+    await second.run()
+    await second.run()
+    assert second.subjects == ["0"]
+    await move_clock(urls, "1 minute")
+    await second.run()
+    assert sorted(second.subjects) == ["0", "1", "2", "3"]
+
+
 async def test_an_urgent_message_overtakes_a_full_outbox(database: Database, workspace_id: UUID, agent: Caller) -> None:
     contact = await make_contact(database, workspace_id, "bob@x.example")
     channel = HoldingChannel()

@@ -53,9 +53,9 @@ async def test_claiming_walks_one_range_of_the_due_index_a_lane(
     await fill(database, workspace_id, urls)
     async with database.queue_loop() as tx:
         with recorded_queries() as statements:
-            claimed = await repository_outbox.claim(tx, ["email"], slots=200, slots_for_flows=200)
+            claimed, _ = await repository_outbox.claim(tx, ["email"], slots=200, slots_for_flows=200)
         since = {f"since_{lane}": moment for lane, moment in repository_outbox.FROM_THE_BEGINNING.items()}
-        params = {"channels": ["email"], "slots": 200, "flows": 200, **since}
+        params = {"channels": ["email"], "of_resting": False, "slots": 200, "flows": 200, **since}
         explained = await explain(tx, statements[0], params)
     assert len(claimed) == 10
     assert explained.count("Index Scan using outbox_due on outbox") == 6
@@ -68,7 +68,10 @@ async def test_settling_finds_rows_and_messages_by_their_keys(
     await fill(database, workspace_id, urls)
     async with database.transaction(workspace_id) as tx:
         due = await tx.fetch_tuples("SELECT message_id, token FROM app.outbox WHERE due_at < app.now()")
-        settlements = [Settlement(*row, 0.1, "sent", "OK", "sent", None, None, True, "", "") for row in due]
+        settlements = [
+            Settlement(message_id, token, 0.1, "sent", "OK", "sent", None, None, True, "", "")
+            for message_id, token in due
+        ]
         with recorded_queries() as statements:
             assert len(await repository_settling.settle(tx, settlements)) == 10
         columns = [list(column) for column in zip(*settlements, strict=True)]
