@@ -109,10 +109,12 @@ class Tx:
         self._workspace_id = workspace_id
 
     async def _enter_furnished(self, workspace_id: UUID) -> None:
-        # Names the workspace, and tells its present revision and the moment along with that, by primary key.
+        # Names the workspace, and tells its present revision and the moment along with that, by primary key. From here
+        # on the transaction has a number, so that whoever changes furniture can wait until those have ended who may
+        # still go by what it was.
         cursor = await self.connection.execute(
             b"SELECT app.now(), set_config('app.workspace_id', %(id)s::text, true),"
-            b" (SELECT revision FROM app.furniture WHERE workspace_id = %(id)s)",
+            b" (SELECT revision FROM app.furniture WHERE workspace_id = %(id)s), pg_current_xact_id()::text",
             {"id": workspace_id},
         )
         row = await cursor.fetchone()
@@ -137,12 +139,15 @@ class Tx:
         """Inside, what `remember` reads is read once: for work that changes nothing of it.
 
         In a queue loop it is read once a revision of the workspace's furniture, by whichever transaction comes first.
+        A block inside another goes on with what that one remembers.
         """
-        self._remembered = {}
+        before = self._remembered
+        if before is None:
+            self._remembered = {}
         try:
             yield
         finally:
-            self._remembered = None
+            self._remembered = before
 
     async def remember(self, what: str, read: Callable[["Tx"], Awaitable[Value]]) -> Value:
         """What `read` gives; inside `remembering` the first answer for the workspace counts.

@@ -1169,6 +1169,7 @@ CREATE INDEX segment_reading ON app.segment USING btree (workspace_id) WHERE ((c
 ALTER TABLE app.segment ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.segment FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.segment AS PERMISSIVE FOR ALL TO PUBLIC USING ((workspace_id = app.workspace_id()));
+CREATE CONSTRAINT TRIGGER furniture AFTER INSERT OR DELETE OR UPDATE OF condition, reads, archived_at ON app.segment DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.renew_furniture();
 
 CREATE TABLE app.segment_dirty (
     workspace_id uuid NOT NULL,

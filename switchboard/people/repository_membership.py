@@ -46,6 +46,19 @@ WHERE contact_id IS NOT NULL AND noun = ANY (ARRAY(
 """
 
 
+async def list_nouns_read(tx: Tx) -> frozenset[str]:
+    """The nouns that any segment of the workspace reads."""
+    # The partial index segment_reading, which holds the workspace's few segments.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT DISTINCT unnest(reads) FROM app.segment
+        WHERE workspace_id = %s AND condition IS NOT NULL AND archived_at IS NULL
+        """,
+        (tx.workspace_id,),
+    )
+    return frozenset(row[0] for row in rows)
+
+
 async def mark_dirty(tx: Tx, touched: Collection[tuple[UUID, str]]) -> int:
     """Note contacts with the noun of what happened to them, as far as a segment reads it; says how many were noted."""
     # What it answers stands above _MARK.
@@ -169,21 +182,25 @@ async def delete_members_after(tx: Tx, segment_id: UUID, after: UUID) -> list[UU
     return [row[0] for row in rows]
 
 
-async def is_known_to_all(tx: Tx, segment_id: UUID) -> bool:
-    """Whether every transaction that began before the condition was written has ended.
+async def get_number(tx: Tx) -> int:
+    """The number of this transaction, above those of all that have written anything before it did."""
+    # Asks for the number alone, and no table.
+    return int(await tx.fetch_value("SELECT pg_current_xact_id()::text"))
 
-    One that had begun did not see the segment, so it noted nothing of what it changed. A transaction's number of
-    another server, from which the data were restored, is long over.
+
+async def have_all_ended_before(tx: Tx, number: int) -> bool:
+    """Whether every transaction has ended whose number is below that of a former one.
+
+    A number of another server, from which the data were restored, is long over: it may be above all of this one.
     """
-    # By primary key.
+    # Asks for the snapshot alone, and no table.
     return bool(
         await tx.fetch_value(
             """
-            SELECT changed_in < pg_snapshot_xmin(pg_current_snapshot())
-                OR changed_in >= pg_snapshot_xmax(pg_current_snapshot())
-            FROM app.segment WHERE id = %s AND workspace_id = %s
+            SELECT %(number)s::text::xid8 <= pg_snapshot_xmin(pg_current_snapshot())
+                OR %(number)s::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot())
             """,
-            (segment_id, tx.workspace_id),
+            {"number": number},
         )
     )
 

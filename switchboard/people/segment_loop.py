@@ -26,7 +26,6 @@ from switchboard.people.segment_vocabulary import Vocabulary
 
 QUEUE = "segments"
 BATCH = 1_000
-MANY = 100
 # How long it stands back after a notice: nobody waits for it, and others may be waking.
 PATIENCE_SECONDS = 0.05
 
@@ -37,13 +36,12 @@ Notes = Mapping[UUID, Sequence[Dirty]]
 
 async def hear(tx: Tx, told: Sequence[Event]) -> None:
     """Note the contacts of these events, where a segment reads their nouns: one statement, however many they are."""
-    topics = {kind: topic_of(kind) for kind in {event.kind for event in told}}
-    # What a file brings by the thousand is often read by no segment; of a few it costs less to tell than to ask.
-    if len(told) >= MANY and not await repository.list_reading(tx, sorted(set(topics.values()))):
-        return
-    touched = {(event.contact_id, topics[event.kind]) for event in told if event.contact_id is not None}
+    reads = await _nouns_read(tx)
+    topics = {kind: topic for kind in {event.kind for event in told} if (topic := topic_of(kind)) in reads}
+    heard = [event for event in told if event.kind in topics]
+    touched = {(event.contact_id, topics[event.kind]) for event in heard if event.contact_id is not None}
     # Who was merged away belongs nowhere any more, and no event is about them.
-    naming = [event for event in told if "lost_id" in event.data]
+    naming = [event for event in heard if "lost_id" in event.data]
     touched |= {(lost, event.topic) for event in naming if (lost := event.find_id("lost_id")) is not None}
     if touched and await repository.mark_dirty(tx, touched):
         await wake(tx, QUEUE)
@@ -51,8 +49,18 @@ async def hear(tx: Tx, told: Sequence[Event]) -> None:
 
 async def hear_alike(tx: Tx, told: AlikeEvents) -> None:
     """The same of events of one kind, whose contacts nobody has taken apart."""
-    if await repository.mark_all_dirty(tx, told.contact_ids, told.kind.partition(".")[0]):
+    noun = topic_of(told.kind)
+    if noun in await _nouns_read(tx) and await repository.mark_all_dirty(tx, told.contact_ids, noun):
         await wake(tx, QUEUE)
+
+
+async def _nouns_read(tx: Tx) -> frozenset[str]:
+    """What the workspace's segments read, as a queue loop knows it since it entered the workspace.
+
+    One that is newer than that does not miss the change: it is filled only when this transaction has ended.
+    """
+    with tx.remembering():
+        return await tx.remember("nouns that segments read", repository.list_nouns_read)
 
 
 class SegmentLoop:

@@ -52,7 +52,10 @@ def pass_handler(vocabulary: Vocabulary) -> JobHandler:
         segment = await repository_segments.lock_segment(tx, UUID(str(payload["segment_id"])))
         if segment is None or segment.archived_at is not None or segment.generation != payload["generation"]:
             return None
-        if segment.is_building and not await repository.is_known_to_all(tx, segment.id):
+        if segment.is_building and "known_from" not in payload:
+            # Whoever changes a contact without knowing of the segment has a number by now, which is below ours.
+            return Again({**payload, "known_from": await repository.get_number(tx)})
+        if segment.is_building and not await repository.have_all_ended_before(tx, int(str(payload["known_from"]))):
             return Again(payload, after=SETTLING_PAUSE)
         return await _look(tx, segment, payload, vocabulary)
 

@@ -11,12 +11,14 @@ from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller, system_caller
 from switchboard.delivery.letter_templates import create_template
 from switchboard.delivery.models import LetterDraft
-from switchboard.entrypoints.assembly import subject_kinds
+from switchboard.entrypoints.assembly import segment_vocabulary, subject_kinds
 from switchboard.flows import service as flows
 from switchboard.intake import service as intake
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.furniture import MOST_PIECES, MOST_WORKSPACES, Furniture
 from switchboard.leads import stages
+from switchboard.people import segments
+from switchboard.people.segment_models import SegmentForm
 from switchboard.routing import rotas, rules
 from switchboard.routing.models import Rota, RuleTarget
 from tests.conftest import Urls, make_member
@@ -127,7 +129,13 @@ async def _colleague(tx: Tx, caller: Caller, _user_id: UUID) -> None:
     )
 
 
-@pytest.mark.parametrize("change", [_rota, _rule, _stage, _source, _flow, _template, _colleague])
+async def _segment(tx: Tx, caller: Caller, _user_id: UUID) -> None:
+    await segments.create_segment(
+        tx, caller, SegmentForm("Ann", condition='contact.name == "Ann"'), segment_vocabulary()
+    )
+
+
+@pytest.mark.parametrize("change", [_rota, _rule, _stage, _source, _flow, _template, _colleague, _segment])
 async def test_each_setting_that_is_kept_brings_a_new_revision(
     database: Database, workspace_id: UUID, change: Callable[[Tx, Caller, UUID], Awaitable[None]]
 ) -> None:

@@ -1,7 +1,8 @@
 """Who is in a segment follows what happens to people."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from switchboard.accounts.models import Caller
 from switchboard.entrypoints.assembly import contact_holders, segment_vocabulary
 from switchboard.kernel import db, events
-from switchboard.kernel.db import Database
+from switchboard.kernel.db import Database, recorded_queries
 from switchboard.kernel.events import Event
 from switchboard.kernel.expressions import FieldType
 from switchboard.kernel.ids import new_id
@@ -201,6 +202,60 @@ async def test_a_change_under_way_when_the_segment_was_made_is_waited_for(databa
         while (await reread(database, agent, chosen.id)).is_building:
             await work(database)
     assert await members(database, agent, chosen.id) == [ada]
+
+
+async def test_a_change_that_began_after_the_segment_and_saw_none_is_waited_for(
+    database: Database, agent: Caller
+) -> None:
+    (ada,) = await meet(database, agent, "Ada")
+    form = SegmentForm("Chosen", condition='contact.company == "Acme"')
+    async with AsyncExitStack() as making, AsyncExitStack() as changing:
+        making_tx = await making.enter_async_context(database.transaction(agent.workspace_id))
+        chosen = await segments.create_segment(making_tx, agent, form, segment_vocabulary())
+        changing_tx = await changing.enter_async_context(database.transaction(agent.workspace_id))
+        await service.update_contact(changing_tx, agent, ada, ContactForm("Ada", company="Acme"))
+        await making.aclose()
+        await work(database)
+        assert (await reread(database, agent, chosen.id)).state == "building"
+        await changing.aclose()
+    assert await _filled_with(database, agent, chosen.id) == [ada]
+
+
+async def test_a_queue_that_knew_of_no_segment_is_waited_for(database: Database, agent: Caller) -> None:
+    (ada,) = await meet(database, agent, "Ada")
+    async with database.queue_loop() as earlier:
+        await earlier.enter_workspace(agent.workspace_id)
+        chosen = await make_segment(database, agent, 'contact.company == "Acme"')
+        await work(database)
+        assert (await reread(database, agent, chosen.id)).state == "building"
+        await service.update_contact(earlier, agent, ada, ContactForm("Ada", company="Acme"))
+    assert await _filled_with(database, agent, chosen.id) == [ada]
+
+
+async def _filled_with(database: Database, agent: Caller, segment_id: UUID) -> list[UUID]:
+    async with asyncio.timeout(10):
+        while (await reread(database, agent, segment_id)).is_building:
+            await work(database)
+    return await members(database, agent, segment_id)
+
+
+async def test_a_queue_asks_for_what_segments_read_once_until_one_changes(database: Database, agent: Caller) -> None:
+    (ada,) = await meet(database, agent, "Ada")
+
+    async def note_in_a_queue(name: str) -> list[str]:
+        async with database.queue_loop() as tx:
+            await tx.enter_workspace(agent.workspace_id)
+            with recorded_queries() as statements:
+                await service.update_contact(tx, agent, ada, ContactForm("Ada", company=name))
+        return [statement for statement in statements if "segment" in statement]
+
+    assert len(await note_in_a_queue("one")) == 1
+    assert await note_in_a_queue("two") == []
+    await make_segment(database, agent, 'contact.company == "Acme"')
+    (asked, noted) = await note_in_a_queue("three")
+    assert ("SELECT DISTINCT" in asked, "segment_dirty" in noted) == (True, True)
+    (noted,) = await note_in_a_queue("four")
+    assert "segment_dirty" in noted
 
 
 async def test_two_loops_at_once_agree(database: Database, agent: Caller) -> None:

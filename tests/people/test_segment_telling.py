@@ -9,7 +9,6 @@ from switchboard.kernel.db import Database
 from switchboard.kernel.events import Actor, Event
 from switchboard.kernel.events_alike import AlikeEvents, append_alike
 from switchboard.kernel.ids import new_id
-from switchboard.people import segment_loop
 from tests.people.segment_world import filled, meet, members, work
 
 
@@ -37,9 +36,8 @@ async def test_people_of_events_written_alike_are_looked_at(database: Database, 
 
 @pytest.mark.parametrize(("kind", "noted"), [("contact.updated", 2), ("lead.created", 0)])
 async def test_of_many_events_those_that_no_segment_reads_are_not_noted(
-    database: Database, agent: Caller, monkeypatch: pytest.MonkeyPatch, kind: str, noted: int
+    database: Database, agent: Caller, kind: str, noted: int
 ) -> None:
-    monkeypatch.setattr(segment_loop, "MANY", 2)
     ada, bob = await meet(database, agent, "Ada", "Bob")
     await filled(database, agent, 'contact.name == "Ada"')
     async with database.transaction(agent.workspace_id) as tx:

@@ -1,0 +1,1 @@
+DROP TRIGGER furniture ON app.segment;
