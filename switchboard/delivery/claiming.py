@@ -181,7 +181,7 @@ class Claimer:
 
     async def _decide(self, tx: Tx, due: Sequence[Due]) -> list[Outgoing]:
         rows = {row.message_id: row for row in due}
-        locked = await repository.lock_messages(tx, rows.keys())
+        locked, in_use = await repository.lock_to_decide(tx, rows.keys())
         messages = [message for message in locked if message.state == "queued"]
         if len(messages) < len(rows):
             await repository_outbox.delete_outbox(tx, rows.keys() - {message.id for message in messages})
@@ -195,16 +195,17 @@ class Claimer:
         if len({row.lane for row in due}) > 1:
             going = sorted(going, key=lambda message: rows[message.id].lane)
         reader = await GateReader.read(tx, going)
-        verdicts = await self._ask_gate(tx, reader, going)
+        verdicts = await self._ask_gate(tx, reader, going, in_use)
         await _withhold(tx, rows, verdicts)
         sending = [(message, verdict) for message, verdict in verdicts if verdict.action == "send"]
         return await self._take(tx, reader, rows, sending)
 
-    async def _ask_gate(self, tx: Tx, reader: GateReader, messages: Sequence[Message]) -> list[tuple[Message, Verdict]]:
+    async def _ask_gate(
+        self, tx: Tx, reader: GateReader, messages: Sequence[Message], in_use: Collection[UUID]
+    ) -> list[tuple[Message, Verdict]]:
         """The verdict on each message; one whose contact another process is deciding on stays due for the next look."""
         capped = {message.contact_id for message in messages if message.contact_id and _is_capped(message)}
-        in_use = await repository_outbox.find_contacts_in_use(tx, capped) if capped else set()
-        await reader.read_cap_times(tx, capped - in_use)
+        await reader.read_cap_times(tx, capped.difference(in_use))
         verdicts = []
         async for message in in_turns(messages):
             if in_use and _is_capped(message) and message.contact_id in in_use:

@@ -25,7 +25,7 @@ class GateReader:
     now: datetime
     workspace: Workspace
     contacts: Mapping[UUID, Contact]
-    consents: Mapping[tuple[UUID, str], bool | None]
+    consents: Mapping[tuple[UUID, str], bool]
     suppressions: dict[UUID, list[Suppression]]
     by_address: dict[str, Suppression]
     quiet: Sequence[QuietHours]
@@ -37,34 +37,34 @@ class GateReader:
     async def read(cls, tx: Tx, messages: Sequence[Message]) -> Self:
         """Read all but the frequency caps."""
         contact_ids = {message.contact_id for message in messages if message.contact_id is not None}
-        consents: dict[tuple[UUID, str], bool | None] = {}
-        for channel in {message.channel for message in messages if _asks_for_consent(message)}:
-            asked = {message.contact_id for message in messages if message.contact_id and _asks_for_consent(message)}
-            found = await people.find_consents(tx, asked, channel)
-            consents |= {(contact_id, channel): answer for contact_id, answer in found.items() if answer is not None}
         workspace = await tx.remember("workspace", get_workspace)
         reader = cls(
             now=await tx.now(),
             workspace=workspace,
-            contacts=await people.load_contacts(tx, contact_ids),
-            consents=consents,
+            contacts=await people.load_contacts(tx, contact_ids) if contact_ids else {},
+            consents={},
             suppressions=defaultdict(list),
             by_address={},
             quiet=_quiet_hours_of(workspace),
         )
-        await reader._read_suppressions(tx, messages)
+        await reader._read_objections(tx, messages)
         await reader._read_last_written(tx, messages)
         return reader
 
-    async def _read_suppressions(self, tx: Tx, messages: Sequence[Message]) -> None:
-        """Read who is on the list, by any address of the contact or by that of the message."""
+    async def _read_objections(self, tx: Tx, messages: Sequence[Message]) -> None:
+        """Read who is on the list, by any address of the contact or by that of the message, and who refused."""
         # A colleague who is paged is no recipient of advertising: their own address is not asked about.
-        asked = [message for message in messages if message.user_id is None]
-        if not asked:
+        recipients = [message for message in messages if message.user_id is None]
+        if not recipients:
             return
-        contact_ids = {message.contact_id for message in asked if message.contact_id is not None}
-        addresses = {(message.channel, message.address) for message in asked}
-        for contact_id, suppression in await repository_suppressions.find_about(tx, contact_ids, addresses):
+        found = await repository_suppressions.find_objections(
+            tx,
+            {message.contact_id for message in recipients if message.contact_id is not None},
+            {(message.channel, message.address) for message in recipients},
+            {(one.contact_id, one.channel) for one in recipients if one.contact_id and _asks_for_consent(one)},
+        )
+        self.consents = found.consents
+        for contact_id, suppression in found.suppressions:
             if contact_id is None:
                 self.by_address[suppression.value] = suppression
             else:

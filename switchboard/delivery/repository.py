@@ -8,8 +8,9 @@ import msgspec
 
 from switchboard.delivery import repository_frames
 from switchboard.delivery.models import Attempt, Draft, Message, NewAttempt, Trouble, TroubleCount
-from switchboard.kernel.db import Tx
+from switchboard.kernel.db import ROWS_AT_ONCE, Tx
 from switchboard.kernel.ids import HIGHEST_ID, in_order
+from switchboard.kernel.turns import in_turns
 
 # As the rows have it: a letter kept by its pieces has no markup here, and one that is just going out is still queued.
 _ROW = """id, direction, channel, purpose, state, reason, detail, contact_id, lead_id, user_id, conversation_id,
@@ -106,6 +107,26 @@ async def lock_messages(tx: Tx, message_ids: Collection[UUID]) -> list[Message]:
         """,
         (tx.workspace_id, in_order(message_ids)),
     )
+
+
+async def lock_to_decide(tx: Tx, message_ids: Collection[UUID]) -> tuple[list[Message], set[UUID]]:
+    """The same, and the contacts of advertising on whose frequency caps another process is just deciding.
+
+    The other contacts are ours until the transaction ends. Nobody is waited for, so that it cannot deadlock.
+    """
+    # By primary key; sorted, so that two processes never wait for each other.
+    rows = await tx.fetch_tuples(
+        f"""
+        SELECT {_ROW}, CASE WHEN purpose = 'marketing' AND contact_id IS NOT NULL
+            THEN NOT pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || contact_id::text, 0)) END
+        FROM app.message WHERE workspace_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+        """,
+        (tx.workspace_id, in_order(message_ids)),
+    )
+    messages = [Message(*row[:-1]) async for row in in_turns(rows, ROWS_AT_ONCE)]
+    return messages, {
+        message.contact_id for message, row in zip(messages, rows, strict=True) if row[-1] and message.contact_id
+    }
 
 
 async def list_of_contact(tx: Tx, contact_id: UUID, before: UUID | None, limit: int) -> list[Message]:

@@ -273,22 +273,6 @@ async def mark_stopped(tx: Tx, run_ids: Sequence[UUID], reason: str) -> None:
     )
 
 
-async def find_contacts_in_use(tx: Tx, contact_ids: Collection[UUID]) -> set[UUID]:
-    """Of these contacts, those for whom another process is just deciding a frequency cap; the others are now ours.
-
-    Never waits, so that it cannot deadlock; the locks end with the transaction.
-    """
-    # No table.
-    found = await tx.fetch_tuples(
-        """
-        SELECT id FROM unnest(%s::uuid[]) AS id
-        WHERE NOT pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || id::text, 0))
-        """,
-        (list(contact_ids),),
-    )
-    return {contact_id for (contact_id,) in found}
-
-
 async def list_breaks(tx: Tx) -> list[ChannelBreak]:
     """The channels that take a break; a handful."""
     # The whole table: at most one row a channel.

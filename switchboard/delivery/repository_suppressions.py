@@ -1,12 +1,23 @@
 """The statements about addresses that nothing is sent to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from switchboard.delivery.gate import Suppression
 from switchboard.delivery.models import SuppressedAddress
 from switchboard.kernel.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Objections:
+    """What people said against mail: suppressed addresses, each with its contact where it was found by that, and what
+    contacts said last to advertising on a channel.
+    """
+
+    suppressions: Sequence[tuple[UUID | None, Suppression]]
+    consents: Mapping[tuple[UUID, str], bool]
 
 
 async def insert_suppression(tx: Tx, kind: str, value: str, reason: str, message_id: UUID | None) -> bool:
@@ -68,35 +79,46 @@ async def list_suppressions(
     )
 
 
-async def find_about(
-    tx: Tx, contact_ids: Collection[UUID], addresses: Collection[tuple[str, str]]
-) -> list[tuple[UUID | None, Suppression]]:
-    """Every suppressed address of these contacts, on whatever channel, and those among `addresses`, without a contact.
-
-    Each address is a kind and a value.
+async def find_objections(
+    tx: Tx, contact_ids: Collection[UUID], addresses: Collection[tuple[str, str]], asked: Collection[tuple[UUID, str]]
+) -> Objections:
+    """What stands against writing to these contacts: suppressed addresses of theirs, on whatever channel, those among
+    `addresses`, each a kind and a value, and what the contacts `asked` said last to advertising on a channel.
     """
-    # The contacts' addresses by the index identity_by_contact, each on the list by primary key, as the others.
-    return [
-        (contact_id, Suppression(value, reason, since))
-        for contact_id, value, reason, since in await tx.fetch_tuples(
-            """
-            SELECT i.contact_id, s.value, s.reason, s.created_at FROM app.identity i
-            JOIN app.suppression s ON s.workspace_id = i.workspace_id AND s.kind = i.kind AND s.value = i.value
-            WHERE i.contact_id = ANY(%(contacts)s) AND i.workspace_id = %(workspace)s
-            UNION ALL
-            SELECT NULL, s.value, s.reason, s.created_at
-            FROM unnest(%(kinds)s::text[], %(values)s::text[]) AS asked (kind, value)
-            JOIN app.suppression s ON s.workspace_id = %(workspace)s AND s.kind = asked.kind AND s.value = asked.value
-            ORDER BY 2
-            """,
-            {
-                "workspace": tx.workspace_id,
-                "contacts": list(contact_ids),
-                "kinds": [kind for kind, _ in addresses],
-                "values": [value for _, value in addresses],
-            },
-        )
-    ]
+    # The contacts' addresses by the index identity_by_contact, each on the list by primary key, as the others; the
+    # newest consent of each by the index consent_by_contact.
+    rows = await tx.fetch_tuples(
+        """
+        SELECT i.contact_id, s.value, s.reason, s.created_at, NULL::boolean FROM app.identity i
+        JOIN app.suppression s ON s.workspace_id = i.workspace_id AND s.kind = i.kind AND s.value = i.value
+        WHERE i.contact_id = ANY(%(contacts)s) AND i.workspace_id = %(workspace)s
+        UNION ALL
+        SELECT NULL, s.value, s.reason, s.created_at, NULL
+        FROM unnest(%(kinds)s::text[], %(values)s::text[]) AS address (kind, value)
+        JOIN app.suppression s ON s.workspace_id = %(workspace)s AND s.kind = address.kind AND s.value = address.value
+        UNION ALL
+        SELECT asked.contact_id, asked.channel, NULL, NULL, newest.is_granted
+        FROM unnest(%(asked)s::uuid[], %(channels)s::text[]) AS asked (contact_id, channel) CROSS JOIN LATERAL (
+            SELECT c.is_granted FROM app.consent c
+            WHERE c.workspace_id = %(workspace)s AND c.contact_id = asked.contact_id AND c.channel = asked.channel
+              AND c.purpose = 'marketing'
+            ORDER BY c.at DESC, c.id DESC LIMIT 1
+        ) AS newest
+        ORDER BY 2
+        """,
+        {
+            "workspace": tx.workspace_id,
+            "contacts": list(contact_ids),
+            "kinds": [kind for kind, _ in addresses],
+            "values": [value for _, value in addresses],
+            "asked": [contact_id for contact_id, _ in asked],
+            "channels": [channel for _, channel in asked],
+        },
+    )
+    return Objections(
+        suppressions=[(row[0], Suppression(*row[1:4])) for row in rows if row[4] is None],
+        consents={(row[0], row[1]): row[4] for row in rows if row[4] is not None},
+    )
 
 
 async def find_of_addresses(tx: Tx, kind: str, values: Collection[str]) -> list[Suppression]:

@@ -21,8 +21,9 @@ _FIRST_ADDRESSES = """
     coalesce((SELECT i.value FROM app.identity i WHERE i.contact_id = c.id AND i.kind = 'phone'
               ORDER BY i.rank, i.id LIMIT 1), '') AS phone
 """
-_CONTACT = f"""c.id, c.name, c.first_name, c.last_name, c.company, c.time_zone, c.country, c.locale, c.fields,
-    c.opted_out_at, c.created_at, {_FIRST_ADDRESSES}"""
+# In the order of the fields, so that many are made quickly.
+_CONTACT = f"""c.id, c.name, c.first_name, c.last_name, c.company, {_FIRST_ADDRESSES}, c.time_zone, c.country, c.locale,
+    c.fields, c.opted_out_at, c.created_at"""
 SUMMARY_COLUMNS = f"c.id, c.name, c.company, c.opted_out_at, c.created_at, {_FIRST_ADDRESSES}"
 
 

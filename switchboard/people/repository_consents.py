@@ -43,19 +43,6 @@ async def insert_consents(tx: Tx, given: Sequence[ConsentGiven], *, is_repeated:
     return [row[0] for row in rows]
 
 
-async def find_newest(tx: Tx, contact_ids: Collection[UUID], channel: str) -> dict[UUID, bool]:
-    """What each contact said last to marketing on one channel; contacts who never said anything are missing."""
-    # By the index consent_by_contact.
-    rows = await tx.fetch_tuples(
-        """
-        SELECT DISTINCT ON (contact_id) contact_id, is_granted FROM app.consent
-        WHERE contact_id = ANY(%s) AND channel = %s AND purpose = %s ORDER BY contact_id, at DESC, id DESC
-        """,
-        (list(contact_ids), channel, PURPOSE),
-    )
-    return dict(rows)
-
-
 async def list_consents(tx: Tx, contact_ids: Collection[UUID]) -> list[Consent]:
     """All that these contacts said, newest first."""
     # By the index consent_by_contact.

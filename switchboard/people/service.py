@@ -28,7 +28,6 @@ __all__ = [
     "add_note",
     "contact_facts",
     "create_contact",
-    "find_consents",
     "find_contact_by_email",
     "find_contact_ids",
     "list_consents",
@@ -231,12 +230,6 @@ async def opt_in(tx: Tx, caller: Caller, contact_id: UUID, proof: str) -> None:
     await repository_consents.insert_consents(tx, given)
     await repository.update_contacts(tx, [replace(row, opted_out_at=None)])
     await events.append(tx, [Event("contact.opted_in", contact_id, contact_id, actor=caller.actor)])
-
-
-async def find_consents(tx: Tx, contact_ids: Collection[UUID], channel: str) -> dict[UUID, bool | None]:
-    """What each contact last said to marketing on a channel; None for those who never said anything."""
-    newest = await repository_consents.find_newest(tx, contact_ids, channel)
-    return {contact_id: newest.get(contact_id) for contact_id in contact_ids}
 
 
 async def list_consents(tx: Tx, contact_id: UUID) -> list[Consent]:

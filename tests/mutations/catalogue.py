@@ -156,9 +156,9 @@ DELIVERY = (
     ),
     Mutation(
         "the frequency cap is decided by two processes at once",
-        "switchboard/delivery/repository_outbox.py",
-        "WHERE NOT pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || id::text, 0))",
-        "WHERE false",
+        "switchboard/delivery/repository.py",
+        "NOT pg_try_advisory_xact_lock(hashtextextended('delivery.cap:' || contact_id::text, 0)) END",
+        "false END",
         (f"{CLAIMING}::test_a_contact_on_whom_another_process_is_deciding_waits",),
     ),
     Mutation(

@@ -1,6 +1,7 @@
 """People seen in signals, and what the tables say about them."""
 
 from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
 
 import pytest
 
@@ -45,3 +46,9 @@ async def count(tx: Tx, table: str) -> int:
 async def whole_tables(tx: Tx) -> dict[str, Sequence[dict[str, object]]]:
     """Everything that a merge followed by its undo must leave as it was."""
     return {name: await read_rows(tx, statement) for name, statement in TABLES.items()}
+
+
+async def find_consent(tx: Tx, contact_id: UUID, channel: str = "email") -> bool | None:
+    """What a contact said last to advertising on a channel; None where they never said anything."""
+    said = [one for one in await service.list_consents(tx, contact_id) if one.channel == channel]
+    return said[0].is_granted if said else None

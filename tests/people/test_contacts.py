@@ -12,7 +12,7 @@ from switchboard.people import identities, service
 from switchboard.people.errors import AddressTakenError, ContactNotFoundError, IdentityNotFoundError
 from switchboard.people.models import CONTACT_FIELDS, Contact, Sighting
 from tests.conftest import Urls
-from tests.people.conftest import count, see
+from tests.people.conftest import count, find_consent, see
 
 
 @pytest.fixture
@@ -146,14 +146,14 @@ async def test_opting_out_and_in_again_keeps_every_proof(database: Database, own
         async with database.transaction(owner.workspace_id) as tx:
             await service.opt_out(tx, ann.id, owner.actor, proof)
     async with database.transaction(owner.workspace_id) as tx:
-        assert await service.find_consents(tx, [ann.id], "email") == {ann.id: False}
+        assert await find_consent(tx, ann.id) is False
         assert (await service.access_contact(tx, owner, ann.id)).opted_out_at is not None
         assert await tx.fetch_value("SELECT count(*) FROM app.event WHERE kind = 'contact.opted_out'") == 1
         with pytest.raises(InvalidError):
             await service.opt_in(tx, owner, ann.id, " ")
     async with database.transaction(owner.workspace_id) as tx:
         await service.opt_in(tx, owner, ann.id, "Asked by phone")
-        assert await service.find_consents(tx, [ann.id], "email") == {ann.id: True}
+        assert await find_consent(tx, ann.id) is True
         assert (await service.access_contact(tx, owner, ann.id)).opted_out_at is None
         proofs = {consent.proof for consent in await service.list_consents(tx, ann.id)}
     assert proofs == {"Unsubscribed", "Unsubscribed again", "Asked by phone"}

@@ -10,7 +10,7 @@ from switchboard.kernel.db import Database, recorded_queries
 from switchboard.people import identities, service
 from switchboard.people.models import Sighting
 from switchboard.people.suggesting import list_suggestions
-from tests.people.conftest import count, see
+from tests.people.conftest import count, find_consent, see
 
 ANN_PHONES = ("0151 123 45678", "+49 151 12345678", "0049-151-12345678", "(0151) 12345678", "+4915112345678")
 ANN_EMAILS = ("ann@lee.example", "Ann@Lee.example", " ANN@LEE.EXAMPLE ", "aNN@lee.EXAMPLE")
@@ -157,7 +157,7 @@ async def test_consent_is_kept_with_its_proof_and_a_refusal_holds_everywhere(
     assert ann.contact_id is not None
     async with database.transaction(owner.workspace_id) as tx:
         for channel, expected in channels.items():
-            assert await service.find_consents(tx, [ann.contact_id], channel) == {ann.contact_id: expected}
+            assert await find_consent(tx, ann.contact_id, channel) is expected
         consents = await service.list_consents(tx, ann.contact_id)
     assert {consent.proof for consent in consents} == {"Send me news"}
     assert len(consents) == (1 if said else 2)
