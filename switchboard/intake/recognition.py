@@ -26,6 +26,8 @@ SIDE_BY_SIDE = 2
 # Whoever stops the process waits for so many batches at most.
 BATCHES_IN_A_ROW = 4
 MOST_ATTEMPTS = 8
+# Of fewer signals no statement takes so long that it would be worth while not to wait for it.
+FEWEST_AHEAD = 50
 
 log = structlog.get_logger()
 
@@ -105,7 +107,12 @@ async def _recognise_loud_and_quiet(tx: Tx, group: list[DueSignal], recognise_so
 
 async def _recognise_together(tx: Tx, group: list[DueSignal]) -> None:
     """All of one workspace, without a savepoint: nearly always nothing fails."""
-    await recognise(tx, group)
+    if len(group) < FEWEST_AHEAD:
+        await recognise(tx, group)
+        return
+    # Postgres writes contacts while Python thinks of their leads.
+    async with tx.ahead():
+        await recognise(tx, group)
 
 
 async def _recognise_group(tx: Tx, group: list[DueSignal]) -> None:

@@ -165,7 +165,7 @@ async def postpone_due(tx: Tx, signal_id: UUID, due_at: datetime) -> None:
 async def conclude(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
     """Write down what became of recognised signals, which are due no longer."""
     # Takes rows from signal_due by primary key, and adds a batch of rows.
-    await tx.execute(
+    await tx.write(
         """
         WITH recognised AS (DELETE FROM app.signal_due WHERE signal_id = ANY(%s))
         INSERT INTO app.signal_outcome

@@ -12,7 +12,7 @@ from switchboard.entrypoints.assembly import build_hub, subject_kinds
 from switchboard.flows import service as flows
 from switchboard.intake import recognition, service
 from switchboard.intake.models import Source
-from switchboard.intake.recognition import RecognitionLoop
+from switchboard.intake.recognition import FEWEST_AHEAD, RecognitionLoop
 from switchboard.kernel.db import Database, recorded_queries
 from switchboard.people.timeline import list_timeline
 from tests.conftest import Urls, move_clock
@@ -132,6 +132,21 @@ async def test_a_signal_that_always_takes_too_long_costs_itself_an_attempt_and_h
         outcomes = await tx.fetch_tuples("SELECT signal_id, outcome FROM app.signal_outcome")
         waiting = await tx.fetch_tuples("SELECT signal_id, attempts FROM app.signal_due WHERE due_at > received_at")
     assert (outcomes, waiting) == ([(good, "opened")], [(bad, 1)])
+
+
+async def test_one_of_many_that_breaks_what_was_sent_ahead_holds_nobody_up(
+    database: Database, source: Source, urls: Urls
+) -> None:
+    many = [{"email": f"p{number}@x.example"} for number in range(FEWEST_AHEAD)]
+    bad, *good = await store(database, source, {"email": "a@x.example", "message": "too long"}, *many)
+    with timing_out(urls, "app.lead", "NEW.title = 'too long'"):
+        await RecognitionLoop(database).tick()
+    async with database.transaction(source.workspace_id) as tx:
+        outcomes = await tx.fetch_tuples("SELECT signal_id, outcome FROM app.signal_outcome")
+        waiting = await tx.fetch_tuples("SELECT signal_id, attempts FROM app.signal_due WHERE due_at > received_at")
+        leads = await tx.fetch_value("SELECT count(*) FROM app.lead")
+    assert sorted(outcomes) == sorted((signal_id, "opened") for signal_id in good)
+    assert (waiting, leads) == ([(bad, 1)], len(good))
 
 
 async def test_the_mapping_of_the_source_decides(database: Database, source: Source) -> None:
