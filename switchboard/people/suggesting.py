@@ -66,14 +66,18 @@ async def _find_couples(tx: Tx, contact_ids: Collection[UUID]) -> dict[tuple[UUI
     by_name, by_company = await repository.find_near(
         tx, {one.name_key for one in asked} - {""}, {one.company_key for one in asked} - {""}
     )
-    named = {key: _Crowd(near) for key, near in by_name.items()}
-    employed = {key: _Crowd(near) for key, near in by_company.items()}
+    named, employed = _gather(by_name), _gather(by_company)
     couples = {}
     for one in asked:
         for crowd in (named.get(one.name_key), employed.get(one.company_key)):
             for other in crowd.find_alike(one) if crowd else ():
                 couples[min(one.id, other.id), max(one.id, other.id)] = one, other
     return couples
+
+
+def _gather(near: Mapping[str, Sequence[Named]]) -> dict[str, "_Crowd"]:
+    """The crowds in which anybody could meet somebody else: whoever is alone with a key was found by their own."""
+    return {key: _Crowd(members) for key, members in near.items() if len(members) > 1}
 
 
 class _Crowd:
