@@ -15,7 +15,6 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
@@ -462,12 +461,6 @@ class Database:
         except psycopg.Error:
             # The connection is gone, and with it the transaction; the pool replaces it.
             await connection.close()
-
-
-async def connect_to_listen(url: str) -> Connection:
-    """A connection beside the pool that hears notices; it ends when its server is out of reach for a while."""
-    address = make_conninfo(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **NETWORK_PATIENCE)
-    return await psycopg.AsyncConnection.connect(address, autocommit=True, options=OPTIONS)
 
 
 def _database_is_away() -> UnavailableError:

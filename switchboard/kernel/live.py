@@ -8,9 +8,9 @@ from uuid import UUID
 
 import psycopg
 
-from switchboard.kernel.db import connect_to_listen
 from switchboard.kernel.errors import ThrottledError
 from switchboard.kernel.events import LIVE_CHANNEL
+from switchboard.kernel.listening import connect_to_listen
 
 HEARTBEAT_SECONDS = 15.0
 RECONNECT_SECONDS = 1.0

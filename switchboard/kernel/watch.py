@@ -13,7 +13,8 @@ from typing import Protocol, runtime_checkable
 import psycopg
 
 from switchboard.kernel.clock import monotonic_seconds
-from switchboard.kernel.db import Connection, Database, connect_to_listen
+from switchboard.kernel.db import Connection, Database
+from switchboard.kernel.listening import connect_to_listen
 
 LOOK_PAUSE_SECONDS = 1.0
 # Where entries of rows that are gone cannot be cleared away, looks are dear: they take a tenth of the time at most.
