@@ -30,4 +30,5 @@ class ListeningConnection(psycopg.AsyncConnection[Any]):
 async def connect_to_listen(url: str) -> ListeningConnection:
     """A connection beside the pool that hears notices; it ends when its server is out of reach for a while."""
     address = make_conninfo(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **NETWORK_PATIENCE)
+    # gate: transaction a listener has none: it must hear while nothing is begun
     return await ListeningConnection.connect(address, autocommit=True, options=OPTIONS)
