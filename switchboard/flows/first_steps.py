@@ -11,7 +11,7 @@ from switchboard.flows import repository_cohorts
 from switchboard.flows.knowledge import Knowledge
 from switchboard.flows.models import NewRun
 from switchboard.flows.subjects import SubjectKinds
-from switchboard.flows.trails import go_together, stand_in
+from switchboard.flows.trails import go_together, go_unguarded, stand_in
 from switchboard.flows.versions import VersionShelf
 from switchboard.flows.walking import Batch, begin_walk
 from switchboard.kernel.db import Tx
@@ -49,6 +49,8 @@ class FirstSteps:
         now = await tx.now()
         cohorts = await repository_cohorts.find_begun(tx, run_ids)
         versions = await self._shelf.load(tx, (cohort.version_key for cohort in cohorts))
+        # What fails undoes the whole batch, which is then taken again within savepoints.
+        go = go_together if tx.savepoints else go_unguarded
         is_done = True
         for cohort in cohorts:
             walk = begin_walk(stand_in(cohort), now)
@@ -61,5 +63,5 @@ class FirstSteps:
                 walks=[walk],
                 public_url="",
             )
-            is_done &= await go_together(cohort, batch) and not walk.stays_due(now)
+            is_done &= await go(cohort, batch) and not walk.stays_due(now)
         return is_done

@@ -67,16 +67,21 @@ async def go_together(cohort: Cohort, batch: Batch, find_trail: FindTrail = find
     """Let the stand-in of the batch go ahead and all others follow; where they cannot, nothing is written."""
     try:
         async with batch.tx.savepoint():
-            trail = await find_trail(cohort, batch)
-            if trail is None:
-                return False
-            await follow(trail)
+            return await go_unguarded(cohort, batch, find_trail)
     except Exception as error:
         if concerns_batch(error):
             raise
         # Each run by itself says what is wrong with it.
         log.warning("flow.cohort_failed", flow_id=str(cohort.flow_id), step=cohort.step, exc_info=error)
         return False
+
+
+async def go_unguarded(cohort: Cohort, batch: Batch, find_trail: FindTrail = find_trail) -> bool:
+    """The same without a savepoint: what fails is raised, and the caller undoes all of it."""
+    trail = await find_trail(cohort, batch)
+    if trail is None:
+        return False
+    await follow(trail)
     return True
 
 

@@ -126,16 +126,27 @@ async def find_signal_ids(tx: Tx, keys: Sequence[tuple[UUID, UUID]]) -> dict[tup
 
 
 async def claim_due(tx: Tx, most: int) -> list[DueSignal]:
-    """Lock the oldest due signals of all workspaces that nobody else has locked; those of files come last."""
-    # Walks the index signal_due_order.
-    return await tx.fetch_all(
-        DueSignal,
+    """Lock the oldest due signals of all workspaces that nobody else has locked; those of files come last.
+
+    Where there are any, the transaction has entered the workspace of one of them.
+    """
+    # Walks the index signal_due_order; enters a workspace and reads its revision by primary key in the same round trip.
+    rows = await tx.fetch_tuples(
         """
-        SELECT signal_id, workspace_id, source_id, received_at, import_id, import_row, attempts FROM app.signal_due
-        WHERE due_at <= app.now() ORDER BY (import_id IS NOT NULL), due_at LIMIT %s FOR UPDATE SKIP LOCKED
+        WITH claimed AS MATERIALIZED (
+            SELECT signal_id, workspace_id, source_id, received_at, import_id, import_row, attempts FROM app.signal_due
+            WHERE due_at <= app.now() ORDER BY (import_id IS NOT NULL), due_at LIMIT %s FOR UPDATE SKIP LOCKED
+        ), entered AS MATERIALIZED (
+            SELECT workspace_id, set_config('app.workspace_id', workspace_id::text, true) FROM claimed LIMIT 1
+        )
+        SELECT c.*, e.workspace_id, app.now(), f.revision FROM claimed c CROSS JOIN entered e
+        LEFT JOIN app.furniture f ON f.workspace_id = e.workspace_id
         """,
         (most,),
     )
+    if rows:
+        tx.note_entered(*rows[0][-3:])
+    return [DueSignal(*row[:-3]) for row in rows]
 
 
 async def load_signals(tx: Tx, due: Sequence[DueSignal]) -> list[StoredSignal]:

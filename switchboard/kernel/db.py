@@ -87,6 +87,8 @@ class Tx:
         self.is_backfill = False
         self._ahead: Ahead | None = None
         self.keeps_plans = False
+        # How many savepoints the present moment is within.
+        self.savepoints = 0
         # What `events.gathering` will write; None outside of it.
         self.gathered_events: list[Event] | None = None
 
@@ -117,12 +119,16 @@ class Tx:
             {"id": workspace_id},
         )
         row = await cursor.fetchone()
-        if row is None:
-            return
+        if row is not None:
+            self.note_entered(workspace_id, row[0], row[2])
+
+    def note_entered(self, workspace_id: UUID, now: datetime, revision: UUID | None) -> None:
+        """A statement has named the workspace, and read the moment and the revision of its furniture along."""
+        self._workspace_id = workspace_id
         if self._now is None:
-            self._now = row[0]
-        if row[2] is not None:
-            self._revisions[workspace_id] = row[2]
+            self._now = now
+        if revision is not None:
+            self._revisions[workspace_id] = revision
 
     async def expect(self, rows: int) -> None:
         """Say of how many rows the statements from here on will be: for many, each gets a plan of its own.
@@ -260,14 +266,19 @@ class Tx:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """A part that may fail alone: its writes are undone, the transaction goes on for the workspace it was in."""
-        before, newcomers = self._workspace_id, dict(self.newcomers)
+        before, newcomers, gathered = self._workspace_id, dict(self.newcomers), len(self.gathered_events or ())
+        self.savepoints += 1
         try:
             async with self.connection.transaction():
                 yield
         except BaseException:
             # Postgres takes back the workspace that was entered inside, too.
             self._workspace_id, self.newcomers = before, newcomers
+            if self.gathered_events is not None:
+                del self.gathered_events[gathered:]
             raise
+        finally:
+            self.savepoints -= 1
 
     async def _run(self, sql: str, params: Params, row_factory: Callable[..., Any]) -> psycopg.AsyncCursor[Any]:
         statements = _query_counts.get()

@@ -185,16 +185,20 @@ async def append(tx: Tx, events: Sequence[Event]) -> None:
 async def gathering(tx: Tx) -> AsyncIterator[None]:
     """Inside, events are told at once as ever, and written together at the end: for work that reads none of them.
 
-    Who may be told late is told then.
+    Who may be told late is told before that, and what they make happen is written along.
     """
-    gathered = tx.gathered_events = []
+    gathered: list[Event] = []
+    tx.gathered_events = gathered
     try:
         yield
+        told = 0
+        while told < len(gathered):
+            fresh, told = gathered[told:], len(gathered)
+            await tx.hub.deliver_late(tx, fresh)
     finally:
         tx.gathered_events = None
     if gathered:
         await _insert(tx, gathered)
-        await tx.hub.deliver_late(tx, gathered)
 
 
 async def _insert(tx: Tx, events: Sequence[Event]) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from switchboard.kernel.columns import Column, read_ids
 from switchboard.kernel.db import Tx
-from switchboard.kernel.events import Actor, ActorKind, Event, notify_live
+from switchboard.kernel.events import Actor, ActorKind, Event, append, notify_live
 from switchboard.kernel.ids import new_moment
 
 
@@ -44,7 +44,13 @@ FROM unnest(%(causes)s::uuid[], %(subjects)s::uuid[], %(contacts)s::uuid[], %(le
 
 
 async def append_alike(tx: Tx, told: AlikeEvents) -> None:
-    """Write the events of the transaction's workspace, tell the subscribers, and wake live pages on commit."""
+    """Write the events of the transaction's workspace, tell the subscribers, and wake live pages on commit.
+
+    Where events are gathered these are, too: there they are few.
+    """
+    if tx.gathered_events is not None:
+        await append(tx, as_events(told))
+        return
     await tx.execute(
         _INSERT,
         {

@@ -20,7 +20,7 @@ from switchboard.routing import repository
 from switchboard.routing.models import Assignment, Candidate, Outcome, RuleMatch, State
 from switchboard.routing.picking import Choice, Refusal, Roster
 from switchboard.routing.repository import Ruling
-from switchboard.routing.rosters import Batch, Colleagues, load_colleagues, name_of, open_rosters, save_counters
+from switchboard.routing.rosters import Batch, Colleagues, load_colleagues, name_of, open_rosters
 
 WAITING_QUEUE = "waiting"
 QUEUED = Refusal("queue", "free, but others have waited longer")
@@ -176,8 +176,8 @@ async def carry_out(
     tx: Tx, table: Table, requests: Sequence[Request], rulings: Sequence[Ruling], actor: Actor = SYSTEM
 ) -> list[Outcome]:
     """Write assignments, decisions, counters and events of a batch."""
-    await repository.save_rulings(tx, rulings)
-    await save_counters(tx, list(table.rosters.values()))
+    moved = [(roster.rota.id, standing) for roster in table.rosters.values() for standing in roster.changed()]
+    await repository.save_rulings(tx, rulings, moved)
     now = await tx.now()
     outcomes = [
         Outcome(

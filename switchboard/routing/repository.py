@@ -10,6 +10,7 @@ import msgspec
 from switchboard.kernel.db import Tx
 from switchboard.kernel.ids import new_id
 from switchboard.routing.models import Assignment, Candidate, Decision, RuleMatch, State
+from switchboard.routing.picking import Standing
 
 _ASSIGNMENT = """subject_id, subject_kind, contact_id, state, owner_id, rota_id, rule_id, hand_ons, passed_over,
     offered_at, accept_within, accept_by, accepted_at, waiting_since"""
@@ -83,7 +84,8 @@ async def find_assignments(tx: Tx, subject_ids: Sequence[UUID]) -> dict[UUID, As
 
 
 # One assignment a subject, by primary key; whoever waits already keeps their place in the queue of the same rota.
-# Beside each the decision that explains it; the index decision_by_subject grows at the subject's end.
+# Beside each the decision that explains it; the index decision_by_subject grows at the subject's end. What that counts
+# for the locked members of the rotas goes along, by primary key.
 _SAVE_RULINGS = """
 WITH new AS (
     SELECT * FROM ROWS FROM (unnest(%(ids)s::uuid[], %(subjects)s::uuid[], %(kinds)s::text[], %(contacts)s::uuid[],
@@ -99,6 +101,12 @@ WITH new AS (
     SELECT id, %(workspace)s, subject_id, app.now(), trigger, rule_id, rule_name, rule_version, rule_text, rota_id,
         rota_name, strategy, state, owner_id, note, candidates
     FROM new
+), counted AS (
+    UPDATE app.rota_member AS m SET assigned = moved.assigned, last_turn = moved.last_turn, credit = moved.credit,
+        last_assigned_at = CASE WHEN moved.assigned > m.assigned THEN app.now() ELSE m.last_assigned_at END
+    FROM unnest(%(member_rotas)s::uuid[], %(member_users)s::uuid[], %(assigned)s::bigint[], %(last_turns)s::bigint[],
+            %(credits)s::bigint[]) AS moved (rota_id, user_id, assigned, last_turn, credit)
+    WHERE m.workspace_id = %(workspace)s AND m.rota_id = moved.rota_id AND m.user_id = moved.user_id
 )
 INSERT INTO app.assignment AS old (subject_id, workspace_id, subject_kind, contact_id, state, owner_id, rota_id,
     rule_id, hand_ons, passed_over, offered_at, accept_within, accept_by, waiting_since)
@@ -119,8 +127,8 @@ WHERE old.workspace_id = excluded.workspace_id
 """
 
 
-async def save_rulings(tx: Tx, rulings: Sequence[Ruling]) -> None:
-    """Write the assignments and, beside each, the decision that explains it."""
+async def save_rulings(tx: Tx, rulings: Sequence[Ruling], moved: Sequence[tuple[UUID, Standing]] = ()) -> None:
+    """Write the assignments and, beside each, the decision that explains it; and the counters of moved members."""
     # See the statement.
     await tx.write(
         _SAVE_RULINGS,
@@ -146,6 +154,11 @@ async def save_rulings(tx: Tx, rulings: Sequence[Ruling]) -> None:
             "notes": [ruling.note for ruling in rulings],
             # One document, because an array of texts costs an escape for each of their quotes.
             "candidates": _candidates_json(rulings),
+            "member_rotas": [rota_id for rota_id, _ in moved],
+            "member_users": [standing.user_id for _, standing in moved],
+            "assigned": [standing.assigned for _, standing in moved],
+            "last_turns": [standing.last_turn for _, standing in moved],
+            "credits": [standing.credit for _, standing in moved],
         },
     )
 

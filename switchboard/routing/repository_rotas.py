@@ -183,22 +183,6 @@ async def write_order(tx: Tx, rota_id: UUID, user_ids: Sequence[UUID]) -> None:
     )
 
 
-async def save_counters(tx: Tx, members: Sequence[tuple[UUID, UUID, int, int, int]]) -> None:
-    """Write (rota, user, assigned, last turn, credit) of locked members."""
-    # By primary key, all in one statement.
-    await tx.write(
-        """
-        UPDATE app.rota_member AS m SET assigned = new.assigned, last_turn = new.last_turn, credit = new.credit,
-            last_assigned_at = CASE WHEN new.assigned > m.assigned THEN app.now() ELSE m.last_assigned_at END
-        FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
-            AS new (rota_id, user_id, assigned, last_turn, credit)
-        WHERE m.workspace_id = %s AND m.rota_id = new.rota_id AND m.user_id = new.user_id
-        """,
-        ([m[0] for m in members], [m[1] for m in members], [m[2] for m in members], [m[3] for m in members],
-         [m[4] for m in members], tx.workspace_id),
-    )  # fmt: skip
-
-
 async def list_shifts(tx: Tx, rota_ids: Sequence[UUID]) -> list[Shift]:
     """The weekly hours of these rotas."""
     # By the index rota_shift_by_rota.

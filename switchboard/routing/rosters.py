@@ -99,17 +99,6 @@ async def load_schedules(tx: Tx, rotas: Sequence[Rota], now: datetime) -> dict[U
     }
 
 
-async def save_counters(tx: Tx, rosters: Sequence[Roster]) -> None:
-    """Write the counters that a batch has moved, in one statement."""
-    moved = [
-        (roster.rota.id, standing.user_id, standing.assigned, standing.last_turn, standing.credit)
-        for roster in rosters
-        for standing in roster.changed()
-    ]
-    if moved:
-        await repository_rotas.save_counters(tx, moved)
-
-
 def absence(user_id: UUID, colleagues: Colleagues, schedule: Schedule) -> Refusal | None:
     """Why a member of a rota cannot be given anything now, whatever their load."""
     colleague = colleagues.get(user_id)

@@ -93,6 +93,9 @@ async def test_a_step_that_fails_keeps_nobody_from_being_recognised(
         assert await tx.fetch_tuples("SELECT outcome FROM app.signal_outcome") == [("opened",)]
         assert await running(tx) == [(0, "ready")]
         assert await sent_letters(tx) == []
+        kinds = await tx.fetch_tuples("SELECT kind FROM app.event WHERE contact_id IS NOT NULL ORDER BY id")
+    # What was told of the step is undone with it.
+    assert kinds == [("contact.created",), ("lead.created",), ("run.started",), ("lead.waiting",)]
     assert "steps" in woken
 
 
@@ -114,3 +117,5 @@ async def test_fifty_first_steps_take_no_more_statements_than_one(database: Data
             await recognise_all(database)
         counts.append(len(statements))
     assert counts[2] <= counts[1] < counts[0]
+    # Beside them there are only BEGIN and COMMIT; those of the rota come on top.
+    assert counts[1] <= 14
