@@ -5,8 +5,10 @@ or makes the next one longer.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from switchboard.delivery import repository_outbox
 from switchboard.delivery.completing import Outcome

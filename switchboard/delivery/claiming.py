@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from switchboard.delivery import letters, pacing, repository, repository_holds, repository_outbox
-from switchboard.delivery.gate import Verdict, decide
+from switchboard.delivery.gate import Verdict
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.lanes import Lanes
 from switchboard.delivery.letters import Desk, Letterhead, Outgoing, TemplateShelf
@@ -212,7 +212,7 @@ class Claimer:
                 self._look_at_everything()
                 self._is_all = False
                 continue
-            verdict = decide(reader.facts_of(message))
+            verdict = reader.decide_on(message)
             if verdict.action == "send":
                 reader.note_sent(message)
             verdicts.append((message, verdict))

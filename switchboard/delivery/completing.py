@@ -6,7 +6,6 @@ been taken by somebody else since, changes nothing.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -36,8 +35,7 @@ SENT_AGAIN_IN_DOUBT = frozenset({"page", "reply", "transactional"})
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of one try: `error` is None when the provider took it. `written` is None when it could not be made.
 
     `is_on_us` says that the channel takes a break for it, so the message does not pay with an attempt. One that

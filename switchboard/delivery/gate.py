@@ -125,6 +125,9 @@ class ZoneChoice:
     how: str
 
 
+ALLOWED = Verdict("send", "allowed", "Nothing stands against sending it.")
+
+
 def decide(facts: GateFacts) -> Verdict:
     """The verdict of the first rule that objects, else to send."""
     for rule in _RULES:
@@ -246,7 +249,7 @@ def _allow(facts: GateFacts) -> Verdict:
     if facts.not_after is not None and facts.now > facts.not_after:
         limit = _show(facts.not_after, "UTC")
         return Verdict("send", "allowed_late", f"Sent although it was to go out by {limit} (UTC), as it asks for.")
-    return Verdict("send", "allowed", "Nothing stands against sending it.")
+    return ALLOWED
 
 
 def _defer(facts: GateFacts, reason: Reason, until: datetime, zone: ZoneChoice, why: str) -> Verdict:

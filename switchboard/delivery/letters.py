@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
+import msgspec
+
 from switchboard.accounts.models import Member, Workspace
 from switchboard.accounts.service import list_members
 from switchboard.delivery import repository_templates
@@ -74,8 +76,7 @@ class Content:
     date: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """One message as it was taken, with the token its outcome is written with, and why it goes although it is late.
 
     `attempts` counts this try too.

@@ -20,6 +20,8 @@ from switchboard.people.models import Contact
 OUTBOX = "outbox"
 OUTBOX_URGENT = "outbox-urgent"
 
+# What an event about a message says of whom it belongs to, where that is known.
+_BELONGS_TO = ("run_id", "campaign_id", "conversation_id", "user_id", "created_by")
 _WHY_STOPPED = "It was called back before it went out: {reason}."
 
 
@@ -102,17 +104,14 @@ async def drop_stopped(tx: Tx, stopped: Sequence[tuple[Message, str]]) -> None:
 
 def message_event(kind: str, message: Message, data: Mapping[str, object] | None = None) -> Event:
     """An event about a message; its data always names channel, purpose and whom it belongs to."""
-    belongs = {
-        "channel": message.channel,
-        "purpose": message.purpose,
-        "run_id": message.run_id,
-        "campaign_id": message.campaign_id,
-        "conversation_id": message.conversation_id,
-        "user_id": message.user_id,
-        "created_by": message.created_by,
-    }
-    named = {name: value for name, value in belongs.items() if value is not None}
-    return Event(kind, message.id, message.contact_id, message.lead_id, data={**named, **(data or {})})
+    named: dict[str, object] = {"channel": message.channel, "purpose": message.purpose}
+    for name in _BELONGS_TO:
+        value = getattr(message, name)
+        if value is not None:
+            named[name] = value
+    if data:
+        named.update(data)
+    return Event(kind, message.id, message.contact_id, message.lead_id, data=named)
 
 
 async def _load_surroundings(tx: Tx, drafts: Sequence[Draft]) -> _Surroundings:
