@@ -47,6 +47,14 @@ ITEMS = 4_000
 ROUNDS = 4
 PAGES = 100
 SLICE = 500
+NAMES = (
+    "Amelia Bennettcason",
+    "Noah Nakamura",
+    "Leila Okaforbeson",
+    "Mateo Schmidteason",
+    "Yuki Haddadzzson",
+    "Priya Tanaka",
+)
 FILLED_AT_ONCE = 50_000
 FLOW = "flow: grow\ntitle: Grow\nsubject: contact\nstarts: [lead.stage_changed]\nsteps:\n  - wait: 1s\n  - wait: 30d\n"
 
@@ -186,10 +194,21 @@ async def _work_all(bench: _Bench, apart: Sequence[int]) -> Mapping[str, Spent]:
 
 
 def _signal(bench: _Bench, number: int) -> NewSignal:
-    """Every other one is of somebody who is in it already."""
+    """Every other one is of somebody who is in it already; the others tell as much of themselves as those did.
+
+    Shorter rows than those that are there would each go to an old page, wherever one has so much room left.
+    """
     bench.made += 1
-    name = f"person{1 + bench.made * 7 % bench.size}" if number % 2 else f"newcomer{bench.made}"
-    payload = msgspec.json.encode({"name": "Ada Lovelace", "email": f"{name}@bench.example"}).decode()
+    made = bench.made
+    said = {"email": f"person{1 + made * 7 % bench.size}@bench.example", "name": "Amelia Bennett"}
+    if number % 2 == 0:
+        said = {"email": f"newcomer{made}@bench.example", "phone": f"+4930{10_000_000 + made}"}
+        said |= {
+            "name": NAMES[made % len(NAMES)],
+            "company": f"Company {made % 20_000}",
+            "message": "I would like 42 seats",
+        }
+    payload = msgspec.json.encode(said).decode()
     return NewSignal(new_id(), bench.workspace_id, bench.source_id, new_id(), 86_400, payload)
 
 

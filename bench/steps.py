@@ -8,8 +8,8 @@ late single steps are at a steady rate.
 import asyncio
 import bisect
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from bench import limits
 from bench.fresh import add_workspace, fresh_server, open_database
 from bench.probes import Work, measured
 from bench.results import Figure
-from bench.seeding import settle, without_indexes
+from bench.seeding import Connection, settle, without_indexes
 from switchboard.accounts.models import system_caller
 from switchboard.entrypoints.assembly import subject_kinds
 from switchboard.flows import service as flows
@@ -63,6 +63,14 @@ class Bench:
         with psycopg.connect(self.endpoint.superuser_url, autocommit=True) as connection:
             connection.execute(sql.encode(), given)
 
+    @contextmanager
+    def filling(self, *tables: str) -> Iterator[Connection]:
+        """For many rows at once: indexes of these tables are made after the block, then all comes to rest."""
+        with psycopg.connect(self.endpoint.superuser_url, autocommit=True) as connection:
+            with without_indexes(connection, tables):
+                yield connection
+            settle(connection)
+
     async def add_flow(self, source: str) -> UUID:
         """A flow that is active."""
         caller = system_caller(self.workspace_id)
@@ -92,21 +100,20 @@ class Bench:
 
     def add_people(self, people: int) -> None:
         """Contacts with an address each, and the letter that flows send."""
-        for first in range(0, people, SLICE):
-            self.run(
-                """
-                WITH person AS (
-                    INSERT INTO app.contact (id, workspace_id, name)
-                    SELECT app.uuid7(), %s, 'p' || n FROM generate_series(%s::integer, %s::integer) AS n
-                    RETURNING id, workspace_id, name
+        with self.filling("contact", "identity") as connection:
+            for first in range(0, people, SLICE):
+                connection.execute(
+                    """
+                    WITH person AS (
+                        INSERT INTO app.contact (id, workspace_id, name)
+                        SELECT app.uuid7(), %s, 'p' || n FROM generate_series(%s::integer, %s::integer) AS n
+                        RETURNING id, workspace_id, name
+                    ), mail AS (SELECT *, name || '@x.example' AS address FROM person)
+                    INSERT INTO app.identity (id, workspace_id, contact_id, kind, value, raw)
+                    SELECT app.uuid7(), workspace_id, id, 'email', address, address FROM mail
+                    """,
+                    (self.workspace_id, first, min(first + SLICE, people) - 1),
                 )
-                INSERT INTO app.identity (id, workspace_id, contact_id, kind, value, raw)
-                SELECT app.uuid7(), workspace_id, id, 'email', name || '@x.example', name || '@x.example' FROM person
-                """,
-                self.workspace_id,
-                first,
-                min(first + SLICE, people) - 1,
-            )
         self.run(
             """
             WITH letter AS (
@@ -133,21 +140,22 @@ class Bench:
         )
 
 
-def run(seconds: float, *, full: bool = False, rows: int | None = None) -> list[Figure]:
+def run(seconds: float, *, full: bool = False, rows: int | None = None, sleeping: int = 0) -> list[Figure]:
     """All figures; `full` is a million runs, ten million sleeping ones and a snapshot held for ten minutes."""
     runs = rows or (RUNS_IN_FULL if full else RUNS)
     with fresh_server() as endpoint:
-        return asyncio.run(_measure(endpoint, seconds, runs, full=full))
+        return asyncio.run(_measure(endpoint, seconds, runs, sleeping or SLEEPING_IN_FULL * full, full=full))
 
 
-async def _measure(endpoint: Endpoint, seconds: float, runs: int, *, full: bool) -> list[Figure]:
+async def _measure(endpoint: Endpoint, seconds: float, runs: int, sleeping: int, *, full: bool) -> list[Figure]:
     async with ready(endpoint, max(runs, int(RATE * seconds))) as bench:
         commits = await asyncio.to_thread(limits.measure_commits, endpoint.superuser_url, min(seconds, 2.0))
         held = HELD_SECONDS_IN_FULL if full else min(HELD_SECONDS, seconds * 3)
         figures = [await bare(bench, seconds, runs), await kept(bench, held), await with_messages(bench, seconds, runs)]
         figures += await lateness(bench, seconds, sleeping=0)
-        if full:
-            figures += await lateness(bench, seconds, sleeping=SLEEPING_IN_FULL)
+        if sleeping:
+            figures += await lateness(bench, seconds, sleeping=sleeping)
+            figures.append(await beside_sleeping(bench, seconds, min(runs, RUNS), sleeping))
     return [replace(figure, limits=commits) for figure in figures]
 
 
@@ -192,6 +200,15 @@ async def with_messages(bench: Bench, seconds: float, runs: int) -> Figure:
     messages = bench.ask("SELECT count(*) FROM app.outbox")
     cost = work.per(messages) | {"runs": runs}
     return _per_second("steps.with_a_message", messages / work.seconds, MESSAGE_TARGET, cost)
+
+
+async def beside_sleeping(bench: Bench, seconds: float, runs: int, sleeping: int) -> Figure:
+    """The same as `bare`, among those that sleep since `lateness`; Postgres may clear up in between as it likes."""
+    flow_id = await bench.add_flow(WAITS.replace("waits", "awake"))
+    await asyncio.to_thread(bench.add_runs, flow_id, runs, phase="waiting")
+    steps, work = await _step(bench, seconds)
+    cost = work.per(steps) | {"runs": runs, "sleeping": sleeping}
+    return _per_second("steps.bare_beside_sleeping_runs", steps / work.seconds, BARE_TARGET, cost)
 
 
 async def _step(bench: Bench, seconds: float) -> tuple[int, Work]:
@@ -255,21 +272,19 @@ def _lateness_of(bench: Bench, due: int) -> list[tuple[float, float]]:
 
 
 def _add_sleeping(bench: Bench, flow_id: UUID, sleeping: int) -> None:
-    """Runs of nobody we know, who are due in days; their indexes are made when all are there."""
-    with psycopg.connect(bench.endpoint.superuser_url, autocommit=True) as connection:
-        with without_indexes(connection, ["run"]):
-            for first in range(0, sleeping, 10 * SLICE):
-                connection.execute(
-                    """
-                    INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id,
-                                         phase, due_at)
-                    SELECT app.uuid7(), %s, %s, 1, 'contact', subject, subject, 'waiting',
-                           now() + interval '1 day' * (1 + n %% 7)
-                    FROM (SELECT n, gen_random_uuid() AS subject FROM generate_series(1, %s::integer) AS n) AS new
-                    """,
-                    (bench.workspace_id, flow_id, min(10 * SLICE, sleeping - first)),
-                )
-        settle(connection)
+    """Runs of nobody we know, who are due in days."""
+    with bench.filling("run") as connection:
+        for first in range(0, sleeping, 10 * SLICE):
+            connection.execute(
+                """
+                INSERT INTO app.run (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id, phase,
+                                     due_at)
+                SELECT app.uuid7(), %s, %s, 1, 'contact', subject, subject, 'waiting',
+                       now() + interval '1 day' * (1 + n %% 7)
+                FROM (SELECT n, gen_random_uuid() AS subject FROM generate_series(1, %s::integer) AS n) AS new
+                """,
+                (bench.workspace_id, flow_id, min(10 * SLICE, sleeping - first)),
+            )
 
 
 def _per_second(metric: str, value: float, target: float, cost: dict[str, float]) -> Figure:
