@@ -64,8 +64,9 @@ CHAPTERS: Mapping[str, Chapter] = {
     ),
     "grow": Chapter(
         "Growing",
-        "The same work at growing sizes of the tables it touches. The cost of an item may grow by a third at most"
-        " from the smallest to the largest.",
+        "The same work at growing sizes of the tables it touches, a server for each. Filling has come to rest with a"
+        " checkpoint; then the sizes take turns, and the least of four rounds counts. The cost of an item may grow by a"
+        " third at most from the smallest to the largest. Beyond a million people only what stands in queues grows.",
     ),
     "priority": Chapter("A page during a campaign", "The wait of a page alone, and of one during a campaign."),
     "limits": Chapter("The machine by itself", "What the disk, Postgres and the web server do here without us."),
