@@ -123,15 +123,23 @@ class _Turns:
     def __init__(self, before: _Leg | None) -> None:
         self.passed = asyncio.Event()
         self._before = before
+        self._is_taken = False
 
     def pass_on(self) -> None:
         self.passed.set()
 
     async def take(self, tx: Tx) -> None:
-        await tx.catch_up()
-        before = self._before
-        if before is None:
+        if self._is_taken:
             return
-        done, _ = await asyncio.wait({before}, timeout=TURN_SECONDS)
-        if not done or before.cancelled() or before.exception() is not None:
-            raise OutOfTurnError
+        # Here others wait for us at most to look for people; at the commit whoever hands out leads would wait, too.
+        await repository_imports.check_references(tx)
+        await tx.catch_up()
+        if self._before is not None:
+            await _wait_for(self._before)
+        self._is_taken = True
+
+
+async def _wait_for(before: _Leg) -> None:
+    done, _ = await asyncio.wait({before}, timeout=TURN_SECONDS)
+    if not done or before.cancelled() or before.exception() is not None:
+        raise OutOfTurnError

@@ -16,6 +16,8 @@ from switchboard.intake.wiring import job_handlers
 from switchboard.kernel.db import Database
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.jobs import JobLoop
+from switchboard.people import repository as people_repository
+from switchboard.people.resolution import NewIdentity
 from switchboard.routing import rotas
 from switchboard.routing.models import Rota
 from tests.conftest import Urls, move_clock
@@ -223,3 +225,19 @@ async def test_the_place_of_an_import_is_held_only_where_it_stands(
     async with database.transaction(owner.workspace_id) as tx:
         assert await repository_imports.lock_place(tx, import_id, 0)
         assert not await repository_imports.lock_place(tx, import_id, 2)
+
+
+async def test_an_address_without_its_contact_is_noticed_before_leads_are_waited_for(
+    database: Database, owner: Caller
+) -> None:
+    async def miss_a_contact() -> None:
+        async with database.transaction(owner.workspace_id) as tx, tx.ahead():
+            await people_repository.claim_identities(
+                tx, [NewIdentity(("email", "ada@x.example"), "Ada", new_id(), False)]
+            )
+            await repository_imports.check_references(tx)
+            await tx.catch_up()
+            raise AssertionError("nobody noticed")
+
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        await miss_a_contact()

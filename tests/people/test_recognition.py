@@ -7,8 +7,9 @@ import pytest
 
 from switchboard.accounts.models import Caller
 from switchboard.kernel.db import Database, recorded_queries
-from switchboard.people import identities, service
+from switchboard.people import identities, repository, service
 from switchboard.people.models import Sighting
+from switchboard.people.resolution import NewIdentity
 from switchboard.people.suggesting import list_suggestions
 from tests.people.conftest import count, find_consent, see
 
@@ -181,3 +182,18 @@ async def test_a_batch_takes_a_bounded_number_of_statements(database: Database, 
         await see(database, owner, *people)
     assert len(first) <= 13
     assert len(second) <= 4
+
+
+@pytest.mark.parametrize(("taken", "free"), [([], 3), ([0], 2), ([0, 1, 2], 0)])
+async def test_who_claims_addresses_learns_which_of_them_were_free(
+    database: Database, owner: Caller, taken: list[int], free: int
+) -> None:
+    keys = [("email", f"p{number}@x.example") for number in range(3)]
+    async with database.transaction(owner.workspace_id) as tx:
+        await service.recognise(tx, [Sighting(email=keys[number][1]) for number in taken], "DE")
+        contact_id = (await service.recognise(tx, [Sighting(name="Ada")], "DE"))[0].contact_id
+        assert contact_id is not None
+        claims = [NewIdentity(key, key[1], contact_id, is_shared=False) for key in keys]
+        won = await repository.claim_identities(tx, claims)
+    assert won == {key for number, key in enumerate(keys) if number not in taken}
+    assert len(won) == free
