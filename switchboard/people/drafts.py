@@ -68,7 +68,9 @@ def search_words(row: ContactRow, keys: Iterable[Key]) -> str:
     words = [word for text in texts for word in fold(text).split()]
     for kind, value in keys:
         words += _digits_of_phone(value) if kind == "phone" else fold(value).split()
-    return " ".join(list(dict.fromkeys(word[:LONGEST_WORD] for word in words))[:MOST_WORDS])
+    if len(words) > MOST_WORDS or max(map(len, words), default=0) > LONGEST_WORD:
+        words = list(dict.fromkeys(word[:LONGEST_WORD] for word in words))[:MOST_WORDS]
+    return " ".join(dict.fromkeys(words))
 
 
 def given_consents(contact_ids: Sequence[UUID | None], seen: Sequence[NormalSighting]) -> list[ConsentGiven]:

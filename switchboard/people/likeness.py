@@ -132,7 +132,8 @@ def _in_order(form: str) -> str:
 def full_forms(folded: str) -> tuple[str, ...]:
     """A folded name as it is, and with a short first name spelt out: `bob smith`, `robert smith`."""
     first, _, rest = folded.partition(" ")
-    return (folded, *(f"{full} {rest}".strip() for full in sorted(_FULL_NAMES.get(first, ()))))
+    known = _FULL_NAMES.get(first)
+    return (folded, *(f"{full} {rest}".strip() for full in sorted(known))) if known else (folded,)
 
 
 def is_short_for(first: str, second: str) -> bool:

@@ -20,6 +20,8 @@ MOST_FIELDS = 100
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _SPACES = re.compile(r"\s+")
+# What each byte of an ASCII text is folded to: an expression takes three times as long.
+_FOLDED = bytes(byte if chr(byte).isalnum() else 32 for byte in bytes(range(128)).lower()).ljust(256)
 
 
 class Address(NamedTuple):
@@ -98,7 +100,7 @@ def fold(text: str) -> str:
     Idempotent, and empty when there is no letter or digit.
     """
     if text.isascii():
-        return text.lower() if text.isalnum() else _NOT_A_WORD.sub(" ", text.lower()).strip()
+        return " ".join(text.encode().translate(_FOLDED).decode().split())
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", plain.casefold())).strip()

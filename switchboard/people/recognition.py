@@ -141,7 +141,7 @@ def _drafts(settled: _Settled, seen: Sequence[NormalSighting]) -> dict[UUID, Con
 async def _write(tx: Tx, settled: _Settled, after: dict[UUID, ContactRow], acting: Mapping[UUID, Actor]) -> None:
     created = [row for row in after.values() if row.id not in settled.before]
     updated = [row for row in after.values() if row.id in settled.before and row != settled.before[row.id]]
-    extended = {new.contact_id for new in settled.resolution.new_identities if new.contact_id in settled.before}
+    extended = {new.contact_id for new in _added(settled)}
     if created:
         words = _words_of_new(created, settled.resolution.new_identities)
         await repository.insert_contacts(tx, created, words)
@@ -178,11 +178,16 @@ def _events(
         columns = changed_columns(settled.before[row.id], row)
         actor = acting.get(row.id, SYSTEM)
         found.append(Event("contact.updated", row.id, row.id, actor=actor, data={"fields": columns}))
-    for new in settled.resolution.new_identities:
-        if new.contact_id in settled.before:
-            actor, data = acting.get(new.contact_id, SYSTEM), {"kind": new.key[0], "is_shared": new.is_shared}
-            found.append(Event("contact.address_added", new.contact_id, new.contact_id, actor=actor, data=data))
+    for new in _added(settled):
+        actor, data = acting.get(new.contact_id, SYSTEM), {"kind": new.key[0], "is_shared": new.is_shared}
+        found.append(Event("contact.address_added", new.contact_id, new.contact_id, actor=actor, data=data))
     return found
+
+
+def _added(settled: _Settled) -> list[NewIdentity]:
+    """New addresses of contacts who were there before, which nobody was where a file brings only newcomers."""
+    before, found = settled.before, settled.resolution.new_identities
+    return [new for new in found if new.contact_id in before] if before else []
 
 
 async def _keep_consents(

@@ -1,8 +1,12 @@
 """What becomes of names, addresses and other texts."""
 
+import re
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from switchboard.people.drafts import blank_row, fold_in, search_words
 from switchboard.people.likeness import company_key, is_short_for, name_key, name_likeness
@@ -53,6 +57,23 @@ def test_texts_lose_what_cannot_be_seen_or_stored() -> None:
     assert tidy("A\x00n\u200bn\u202e\tLee\n") == "Ann Lee"
     assert tidy("x" * 500) == "x" * 200
     assert fold("Jürgen  O’Néill-Straße") == "jurgen o neill strasse"
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_texts_are_folded_to_their_letters_and_digits(text: str) -> None:
+    assert fold(text) == " ".join(re.findall("[a-z0-9]+", text.lower()))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Ada ada ADA", "ada"),
+        ("x" * 70 + " y", "x" * 60 + " y"),
+        (" ".join(map(str, range(70))), " ".join(map(str, range(60)))),
+    ],
+)
+def test_words_of_the_search_are_few_short_and_told_once(name: str, words: str) -> None:
+    assert search_words(replace(blank_row(uuid4()), name=name), []) == words
 
 
 @pytest.mark.parametrize(
