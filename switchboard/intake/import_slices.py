@@ -130,8 +130,10 @@ def _make_slice(opened: OpenFile, wanted: Wanted) -> Slice:
             why = reason([problem.as_json() for problem in row.problems])
             rejected.append(ImportProblem(row.number, why, cells))
             continue
-        made = _slice_row(wanted, row, mapping)
-        by_key.setdefault(made.signal.key, made)
+        signal = _new_signal(wanted, row, mapping)
+        # What a repeated row says is known already.
+        if signal.key not in by_key:
+            by_key[signal.key] = _slice_row(wanted, row, mapping, signal)
     repeated = len(rows) - len(rejected) - len(by_key)
     return Slice(list(by_key.values()), rejected, repeated, len(rows))
 
@@ -141,8 +143,7 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def _slice_row(wanted: Wanted, row: Row, mapping: FieldMapping) -> SliceRow:
-    signal = _new_signal(wanted, row, mapping)
+def _slice_row(wanted: Wanted, row: Row, mapping: FieldMapping, signal: NewSignal) -> SliceRow:
     cells = _as_kept(signal.payload, row.cells)
     said = read_row(cells, mapping)
     return SliceRow(signal, cells, said, see(said.parsed, wanted.region))
