@@ -167,24 +167,18 @@ class JobLoop:
     async def _run(self, tx: Tx, jobs: Sequence[Job], batch: _Batch) -> None:
         """Run them one after the other until the time is over, or the next is a long one: all are held meanwhile."""
         until = monotonic_seconds() + BATCH_SECONDS
-        while left := jobs[len(batch.ran) :]:
-            job = left[0]
+        while len(batch.ran) < len(jobs):
+            job = jobs[len(batch.ran)]
             goes_alone = job.kind in self._alone or self._seconds.get(job.kind, 0.0) > LONG_SECONDS
             if (goes_alone and len(jobs) > 1) or (batch.ran and monotonic_seconds() >= until):
                 return
             await tx.enter_workspace(job.workspace_id)
             tx.newcomers.clear()
-            batch.ran += await self._run_first(tx, left)
-
-    async def _run_first(self, tx: Tx, jobs: Sequence[Job]) -> list[tuple[Job, Again | None]]:
-        """The first of these, and those that are done together with it."""
-        first = jobs[0]
-        do_together = self._together.get(first.kind)
-        if do_together is None:
-            return [(first, await self._run_one(tx, first))]
-        alike = list(takewhile(lambda job: (job.kind, job.workspace_id) == (first.kind, first.workspace_id), jobs))
-        done = await do_together(tx, [job.payload for job in alike])
-        return [(job, None) for job in alike[:done]]
+            do_together = self._together.get(job.kind)
+            if do_together is None:
+                batch.ran.append((job, await self._run_one(tx, job)))
+            else:
+                batch.ran += await _run_together(tx, jobs[len(batch.ran) :], do_together)
 
     def _grouped(self, jobs: Sequence[Job]) -> list[Job]:
         """In their order, but those that are done together stand where the first of them stood."""
@@ -200,6 +194,14 @@ class JobLoop:
             return await self._handlers[job.kind](tx, job.payload)
         finally:
             self._seconds[job.kind] = monotonic_seconds() - began
+
+
+async def _run_together(tx: Tx, jobs: Sequence[Job], do_together: JobsHandler) -> list[tuple[Job, None]]:
+    """The first of these, and as many of its kind and workspace behind it as are done with it."""
+    first = jobs[0]
+    alike = list(takewhile(lambda job: (job.kind, job.workspace_id) == (first.kind, first.workspace_id), jobs))
+    done = await do_together(tx, [job.payload for job in alike])
+    return [(job, None) for job in alike[:done]]
 
 
 async def _conclude(tx: Tx, batch: _Batch) -> None:
