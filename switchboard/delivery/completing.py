@@ -89,11 +89,13 @@ class Completer:
 
     async def complete(self, outcomes: Sequence[Outcome]) -> int:
         """Write these; returns how many of them still counted."""
+        if not outcomes:
+            return 0
         counted = 0
         by_workspace: dict[UUID, list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
             by_workspace[outcome.outgoing.workspace_id].append(outcome)
-        async with self._database.queue_loop(keeps_plans=True) as tx:
+        async with self._database.queue_loop(keeps_plans=True, workspace_id=min(by_workspace)) as tx:
             await tx.expect(len(outcomes))
             for workspace_id in sorted(by_workspace):
                 await tx.enter_workspace(workspace_id)

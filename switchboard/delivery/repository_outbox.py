@@ -99,7 +99,8 @@ def _claim_statement(lanes: Sequence[int]) -> str:
     rows = " UNION ALL ".join(f"TABLE lane_{lane}" for lane in lanes)
     # A campaign is let go on only after what was parked under its hold is committed: hence the lock on the hold.
     # Takes what is due, by one range of the partial index outbox_due a lane; holds and breaks are few and read as a
-    # whole. One row at least, for the moment and the breaks.
+    # whole. Enters the first of the rows' workspaces and reads its revision by primary key. One row at least, for the
+    # moment and the breaks.
     return f"""
         WITH working AS MATERIALIZED (
             SELECT array_agg(channel) AS channels FROM unnest(%(channels)s::text[]) AS wanted (channel)
@@ -112,9 +113,14 @@ def _claim_statement(lanes: Sequence[int]) -> str:
             UPDATE app.outbox o SET due_at = 'infinity' FROM taken
             WHERE taken.is_held AND o.message_id = taken.message_id
         )
-        SELECT app.now(), EXISTS (SELECT FROM app.channel_break),
-               message_id, workspace_id, channel, lane, attempts, token, due_at, is_held
-        FROM (SELECT) AS one LEFT JOIN taken ON true
+        , entered AS MATERIALIZED (
+            SELECT workspace_id, set_config('app.workspace_id', workspace_id::text, true)
+            FROM (SELECT workspace_id FROM taken ORDER BY workspace_id LIMIT 1) AS first
+        )
+        SELECT e.workspace_id, app.now(), f.revision, EXISTS (SELECT FROM app.channel_break),
+               t.message_id, t.workspace_id, channel, lane, attempts, token, due_at, is_held
+        FROM (SELECT) AS one LEFT JOIN taken t ON true LEFT JOIN entered e ON true
+        LEFT JOIN app.furniture f ON f.workspace_id = e.workspace_id
         """
 
 
@@ -139,16 +145,20 @@ async def claim(
 
     At most `slots` altogether, and at most `slots_for_flows` of those of the lanes that may wait. `since` says for each
     lane to be looked at from which moment on. Of a channel that takes a break nothing is taken, unless `of_resting`.
-    Says besides whether any channel takes a break.
+    Says besides whether any channel takes a break. Where there are rows, the transaction has entered the first of their
+    workspaces.
     """
     # One range of the partial index outbox_due a lane: what is put off in one lane is never walked for another.
     statement = _claim_statement(tuple(sorted(since)))
     marks = {f"since_{lane}": moment for lane, moment in since.items()}
     params = {"channels": list(channels), "of_resting": of_resting, "slots": slots, "flows": slots_for_flows, **marks}
     rows = await tx.fetch_tuples(statement, params)
-    now, has_breaks, *_ = rows[0]
-    tx.note_now(now)
-    return [Due(*row[2:]) for row in rows if row[2] is not None], has_breaks
+    workspace_id, now, revision, has_breaks, *_ = rows[0]
+    if workspace_id is None:
+        tx.note_now(now)
+        return [], has_breaks
+    tx.note_entered(workspace_id, now, revision)
+    return [Due(*row[4:]) for row in rows], has_breaks
 
 
 async def take(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> None:

@@ -35,7 +35,7 @@ async def settle(tx: Tx, settlements: Sequence[Settlement]) -> list[int]:
     """Write these, but only of rows that are still taken with these very tokens.
 
     Returns the places of those that still counted, from 0, in the order of their messages' ids. The rows of those that
-    are not over are held, and stay taken.
+    are not over are held, and stay taken. Reads the revision of the workspace's furniture along.
     """
     # Rows of the outbox by primary key, then their messages, each in the order of their ids as all take them who take
     # several; the token is the fence. Adds a batch of attempts, by the present partition's primary key. The texts are
@@ -70,8 +70,10 @@ async def settle(tx: Tx, settlements: Sequence[Settlement]) -> list[int]:
         ), over AS (
             DELETE FROM app.outbox o USING mine WHERE mine.is_over AND o.message_id = mine.message_id
         )
-        SELECT place::integer - 1 FROM mine
+        SELECT app.now(), (SELECT revision FROM app.furniture WHERE workspace_id = %s), place::integer - 1
+        FROM (SELECT) AS one LEFT JOIN mine ON true
         """,
-        (*(list(column) for column in zip(*settlements, strict=True)), *[tx.workspace_id] * 4),
+        (*(list(column) for column in zip(*settlements, strict=True)), *[tx.workspace_id] * 5),
     )
-    return [place for (place,) in rows]
+    tx.note_entered(tx.workspace_id, *rows[0][:2])
+    return [place for *_, place in rows if place is not None]

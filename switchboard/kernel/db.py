@@ -365,14 +365,17 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def queue_loop(self, *, keeps_plans: bool = False) -> AsyncIterator[Tx]:
+    async def queue_loop(self, *, keeps_plans: bool = False, workspace_id: UUID | None = None) -> AsyncIterator[Tx]:
         """A transaction that sees the queue tables of every workspace; it enters one to touch anything else.
 
         With `keeps_plans` its statements are planned once a connection, for any values, until it is to `expect` many
-        rows: for loops whose every statement finds its rows by keys.
+        rows: for loops whose every statement finds its rows by keys. Where the first workspace is known beforehand it
+        is entered in the same round trip, and its revision is left for a statement to note along.
         """
         settings = f"SET LOCAL app.scope = 'queue'; {KEPT_PLANS if keeps_plans else ''}"
-        async with self._begun(settings, None, self._furniture) as tx:
+        if workspace_id is not None:
+            settings += f"SET LOCAL app.workspace_id = '{workspace_id}';"
+        async with self._begun(settings, workspace_id, self._furniture) as tx:
             tx.keeps_plans = keeps_plans
             yield tx
 

@@ -75,10 +75,11 @@ async def test_settling_finds_rows_and_messages_by_their_keys(
         with recorded_queries() as statements:
             assert len(await repository_settling.settle(tx, settlements)) == 10
         columns = [list(column) for column in zip(*settlements, strict=True)]
-        explained = await explain(tx, statements[0], [*columns, *[workspace_id] * 4])
+        explained = await explain(tx, statements[0], [*columns, *[workspace_id] * 5])
     assert explained.count("outbox_pkey on outbox") == 2
     assert explained.count("message_pkey on message") == 2
-    assert "Seq Scan" not in explained
+    assert "Seq Scan on outbox" not in explained
+    assert "Seq Scan on message" not in explained
 
 
 async def test_the_reaper_looks_only_at_what_is_taken(database: Database, workspace_id: UUID, urls: Urls) -> None:
