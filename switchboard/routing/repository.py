@@ -85,21 +85,22 @@ async def find_assignments(tx: Tx, subject_ids: Sequence[UUID]) -> dict[UUID, As
 
 # One assignment a subject, by primary key; whoever waits already keeps their place in the queue of the same rota.
 # Beside each the decision that explains it; the index decision_by_subject grows at the subject's end. What that counts
-# for the locked members of the rotas goes along, by primary key.
+# for the locked members of the rotas goes along, by primary key. What is said of the candidates is often the same for
+# hundreds: each wording is sent once, and named by its place.
 _SAVE_RULINGS = """
 WITH new AS (
-    SELECT * FROM ROWS FROM (unnest(%(ids)s::uuid[], %(subjects)s::uuid[], %(kinds)s::text[], %(contacts)s::uuid[],
+    SELECT * FROM unnest(%(ids)s::uuid[], %(subjects)s::uuid[], %(kinds)s::text[], %(contacts)s::uuid[],
             %(triggers)s::text[], %(states)s::text[], %(owners)s::uuid[], %(rules)s::uuid[], %(rule_names)s::text[],
             %(rule_versions)s::integer[], %(rule_texts)s::text[], %(rotas)s::uuid[], %(rota_names)s::text[],
             %(strategies)s::text[], %(hand_ons)s::integer[], %(passed_over)s::text[], %(accept_within)s::interval[],
-            %(notes)s::text[]), jsonb_array_elements(%(candidates)s::jsonb))
+            %(notes)s::text[], %(wordings)s::integer[])
         AS given (id, subject_id, kind, contact_id, trigger, state, owner_id, rule_id, rule_name, rule_version,
-            rule_text, rota_id, rota_name, strategy, hand_ons, passed_over, accept_within, note, candidates)
+            rule_text, rota_id, rota_name, strategy, hand_ons, passed_over, accept_within, note, wording)
 ), explained AS (
     INSERT INTO app.decision (id, workspace_id, subject_id, at, trigger, rule_id, rule_name, rule_version,
         rule_text, rota_id, rota_name, strategy, state, chosen_id, note, candidates)
     SELECT id, %(workspace)s, subject_id, app.now(), trigger, rule_id, rule_name, rule_version, rule_text, rota_id,
-        rota_name, strategy, state, owner_id, note, candidates
+        rota_name, strategy, state, owner_id, note, %(candidates)s::jsonb -> wording
     FROM new
 ), counted AS (
     UPDATE app.rota_member AS m SET assigned = moved.assigned, last_turn = moved.last_turn, credit = moved.credit,
@@ -129,6 +130,9 @@ WHERE old.workspace_id = excluded.workspace_id
 
 async def save_rulings(tx: Tx, rulings: Sequence[Ruling], moved: Sequence[tuple[UUID, Standing]] = ()) -> None:
     """Write the assignments and, beside each, the decision that explains it; and the counters of moved members."""
+    # A batch's explanations are often the very same object.
+    told = {id(ruling.candidates): ruling.candidates for ruling in rulings}
+    places = {known: place for place, known in enumerate(told)}
     # See the statement.
     await tx.write(
         _SAVE_RULINGS,
@@ -152,8 +156,9 @@ async def save_rulings(tx: Tx, rulings: Sequence[Ruling], moved: Sequence[tuple[
             "passed_over": ["{" + ",".join(map(str, ruling.passed_over)) + "}" for ruling in rulings],
             "accept_within": [ruling.accept_within for ruling in rulings],
             "notes": [ruling.note for ruling in rulings],
+            "wordings": [places[id(ruling.candidates)] for ruling in rulings],
             # One document, because an array of texts costs an escape for each of their quotes.
-            "candidates": _candidates_json(rulings),
+            "candidates": msgspec.json.encode([_candidates_shape(each) for each in told.values()]).decode(),
             "member_rotas": [rota_id for rota_id, _ in moved],
             "member_users": [standing.user_id for _, standing in moved],
             "assigned": [standing.assigned for _, standing in moved],
@@ -161,15 +166,6 @@ async def save_rulings(tx: Tx, rulings: Sequence[Ruling], moved: Sequence[tuple[
             "credits": [standing.credit for _, standing in moved],
         },
     )
-
-
-def _candidates_json(rulings: Sequence[Ruling]) -> str:
-    # A batch's explanations are often the very same object.
-    written: dict[int, msgspec.Raw] = {}
-    for ruling in rulings:
-        if id(ruling.candidates) not in written:
-            written[id(ruling.candidates)] = msgspec.Raw(msgspec.json.encode(_candidates_shape(ruling.candidates)))
-    return msgspec.json.encode([written[id(ruling.candidates)] for ruling in rulings]).decode()
 
 
 def _candidates_shape(candidates: Sequence[Candidate]) -> list[dict[str, object]]:
