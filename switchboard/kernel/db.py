@@ -22,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from switchboard.kernel.ahead import Ahead, sending_ahead
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.furniture import Furniture
-from switchboard.kernel.plans import KEPT_PLANS, MOST_ROWS_OF_KEPT_PLANS, OWN_PLANS
+from switchboard.kernel.plans import KEPT_PLANS, MARK_OF_MANY, MOST_ROWS_OF_KEPT_PLANS, PLANS_FOR_MANY
 from switchboard.kernel.rows import rows_of
 from switchboard.kernel.wire import own_adapters
 
@@ -87,6 +87,7 @@ class Tx:
         self.is_backfill = False
         self._ahead: Ahead | None = None
         self.keeps_plans = False
+        self._mark = ""
         # How many savepoints the present moment is within.
         self.savepoints = 0
         # What `events.gathering` will write; None outside of it.
@@ -131,13 +132,14 @@ class Tx:
             self._revisions[workspace_id] = revision
 
     async def expect(self, rows: int) -> None:
-        """Say of how many rows the statements from here on will be: for many, each gets a plan of its own.
+        """Say of how many rows the statements from here on will be: for many they have plans apart from those for few.
 
         Where no plans are kept, they are made as Postgres sees fit.
         """
         if self.keeps_plans and rows > MOST_ROWS_OF_KEPT_PLANS:
             self.keeps_plans = False
-            await self.connection.execute(OWN_PLANS.encode())
+            self._mark = MARK_OF_MANY
+            await self.connection.execute(PLANS_FOR_MANY.encode())
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
@@ -285,7 +287,7 @@ class Tx:
         if statements is not None:
             statements.append(sql)
         cursor = self.connection.cursor(row_factory=row_factory)
-        return await cursor.execute(sql.encode(), params or None)
+        return await cursor.execute(f"{sql}{self._mark}".encode(), params or None)
 
 
 class Database:

@@ -8,7 +8,7 @@ import pytest
 
 from switchboard.kernel.db import ROWS_AT_ONCE, Database, Tx
 from switchboard.kernel.errors import UnavailableError
-from switchboard.kernel.plans import MOST_ROWS_OF_KEPT_PLANS
+from switchboard.kernel.plans import MARK_OF_MANY, MOST_ROWS_OF_KEPT_PLANS
 from tests.conftest import Urls
 
 
@@ -80,8 +80,11 @@ async def test_plans_are_kept_until_many_rows_are_to_come(database: Database) ->
     async with database.queue_loop(keeps_plans=True) as tx:
         await tx.expect(MOST_ROWS_OF_KEPT_PLANS)
         assert await plan_settings(tx) == ("force_generic_plan", "off", "off", "off")
+        assert await tx.fetch_value("SELECT current_query()") == "SELECT current_query()"
         await tx.expect(MOST_ROWS_OF_KEPT_PLANS + 1)
-        assert await plan_settings(tx) == ("force_custom_plan", "on", "on", "on")
+        assert await plan_settings(tx) == ("auto", "on", "on", "on")
+        # By another text, so that neither uses the plan of the other.
+        assert await tx.fetch_value("SELECT current_query()") == f"SELECT current_query(){MARK_OF_MANY}"
     async with database.queue_loop() as tx:
         assert await plan_settings(tx) == ("auto", "on", "on", "on")
         await tx.expect(MOST_ROWS_OF_KEPT_PLANS + 1)
