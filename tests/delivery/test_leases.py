@@ -1,5 +1,7 @@
 """Leases: whoever took a message and is late changes nothing, and one that is left behind is taken back."""
 
+import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from switchboard.delivery import repository_outbox, service
@@ -20,6 +22,7 @@ from tests.delivery.sending import (
     queue,
     states,
 )
+from tests.locks import wait_until_somebody_waits
 from tests.timeouts import timing_out
 
 
@@ -39,6 +42,23 @@ async def test_a_late_writer_changes_nothing(database: Database, workspace_id: U
     assert await Completer(database).complete([Outcome(stale, 0.1, "no", write(stale.content), failure)]) == 0
     assert await states(database, workspace_id, [message_id]) == [("sent", None)]
     assert write(stale.content).envelope.key == write(fresh.content).envelope.key
+
+
+async def test_a_message_that_is_just_being_taken_anew_is_waited_for_and_left_alone(
+    database: Database, workspace_id: UUID, ann: UUID
+) -> None:
+    (message_id,) = await queue(database, workspace_id, letter(ann, purpose="transactional"))
+    stale = (await Claimer(database, LETTERHEAD, no_lead_facts).claim(["email"], Room(10, 10))).outgoing[0]
+    async with database.queue_loop() as another:
+        await repository_outbox.take(another, [message_id], timedelta(minutes=1))
+        outcome = Outcome(stale, 0.1, "yes", write(stale.content))
+        settling = asyncio.create_task(Completer(database).complete([outcome]))
+        await wait_until_somebody_waits(database)
+    assert await settling == 0
+    assert await states(database, workspace_id, [message_id]) == [("sending", None)]
+    assert await outbox_rows(database) == 1
+    async with database.transaction(workspace_id) as tx:
+        assert await service.list_attempts(tx, message_id) == []
 
 
 async def test_of_two_tries_of_a_message_in_one_batch_the_last_counts(

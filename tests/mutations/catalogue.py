@@ -126,6 +126,13 @@ DELIVERY = (
         is_quick=True,
     ),
     Mutation(
+        "whoever was too slow writes down an outcome while the message is being taken anew",
+        "switchboard/delivery/repository_settling.py",
+        "ORDER BY o.message_id FOR UPDATE OF o",
+        "ORDER BY o.message_id",
+        (f"{LEASES}::test_a_message_that_is_just_being_taken_anew_is_waited_for_and_left_alone",),
+    ),
+    Mutation(
         "a lease is taken back before it has run out",
         "switchboard/delivery/repository_outbox.py",
         "WHERE lease_until IS NOT NULL AND lease_until < app.now()",
