@@ -454,11 +454,14 @@ class Database:
             raise _database_is_away() from error
 
     async def _commit(self, connection: Connection, notices: Sequence[Notice]) -> None:
-        # The notices travel with COMMIT as one simple query: NOTIFY takes no parameters.
-        told = [SQL("NOTIFY {}, {};").format(Identifier(channel), Literal(payload)) for channel, payload in notices]
+        # The notices travel behind COMMIT in one simple query, as a transaction of their own: one that tells something
+        # holds a lock, of which the server has one, until its log is on disk, and small ones would wait for large ones.
+        told = [SQL("; NOTIFY {}, {}").format(Identifier(channel), Literal(payload)) for channel, payload in notices]
         self._own[connection.info.backend_pid] = connection
         try:
-            await connection.execute(Composed([*told, SQL("COMMIT")]))
+            cursor = await connection.execute(Composed([SQL("COMMIT"), *told]))
+            if cursor.statusmessage != "COMMIT":
+                raise RuntimeError("a statement of this transaction had failed, so nothing of it was kept")
         except psycopg.OperationalError as error:
             await self._give_up(connection)
             raise _commit_in_doubt() from error

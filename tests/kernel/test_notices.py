@@ -1,5 +1,6 @@
 """Notices of a transaction: told once, on commit, and not at all when nothing was changed."""
 
+from contextlib import suppress
 from uuid import UUID
 
 import psycopg
@@ -66,3 +67,14 @@ async def test_arrays_keep_what_they_hold(database: Database, workspace_id: UUID
             "SELECT %s::text[], %s::bigint[], %s::uuid[], %s::text[]", (texts, numbers, [None, workspace_id], [])
         )
     assert found == [(texts, numbers, [None, workspace_id], [])]
+
+
+async def test_what_was_not_kept_is_not_taken_for_kept(database: Database, workspace_id: UUID) -> None:
+    async def change() -> None:
+        async with database.transaction(workspace_id) as tx:
+            tx.notify(CHANNEL, "never mind")
+            with suppress(psycopg.DataError):
+                await tx.execute("SELECT 1 / 0")
+
+    with pytest.raises(RuntimeError, match="nothing of it was kept"):
+        await change()
