@@ -34,14 +34,16 @@ async def find_held(tx: Tx, campaign_ids: Collection[UUID]) -> set[UUID]:
 
 async def unpark(tx: Tx, campaign_id: UUID, limit: int) -> int:
     """Make parked rows of a campaign due, oldest first; how many."""
-    # Walks the campaign's range of the partial index outbox_parked.
+    # Walks the campaign's range of the partial index outbox_parked, once: a plan that asked again for each row would find
+    # others each time, because those that this statement has changed no longer count.
     return await tx.execute(
         """
-        UPDATE app.outbox SET due_at = app.now() WHERE message_id IN (
+        WITH parked AS MATERIALIZED (
             SELECT message_id FROM app.outbox
             WHERE campaign_id = %s AND workspace_id = %s AND due_at = 'infinity'
             ORDER BY message_id LIMIT %s FOR UPDATE
         )
+        UPDATE app.outbox o SET due_at = app.now() FROM parked WHERE o.message_id = parked.message_id
         """,
         (campaign_id, tx.workspace_id, limit),
     )

@@ -80,13 +80,14 @@ async def find_about(tx: Tx, lead_ids: Sequence[UUID], contact_ids: Sequence[UUI
 
 async def find_ended_lately(tx: Tx, contact_ids: Sequence[UUID], window: timedelta) -> list[EndedRun]:
     """Runs of these contacts that have ended by themselves within `window`: their last message may still be queued."""
-    # By the index run_ended_by_contact.
+    # By the index run_ended_by_contact; a plan that is kept must not go by how few runs had ended when it was made.
     return await tx.fetch_all(
         EndedRun,
         """
         SELECT id, flow_id, version, subject_id, contact_id, lead_id, step, outcome, reason, campaign_id
         FROM app.run_ended
-        WHERE workspace_id = %s AND contact_id = ANY(%s) AND ended_at > app.now() - %s AND outcome <> 'failed'
+        WHERE workspace_id = %s AND contact_id = ANY(%s) AND coalesce(ended_at > app.now() - %s, false)
+          AND outcome <> 'failed'
         """,
         (tx.workspace_id, list(contact_ids), window),
     )
@@ -272,12 +273,14 @@ async def end_runs(tx: Tx, endings: Sequence[Ending]) -> list[EndedRun]:
 
 async def delete_ended(tx: Tx, before: datetime, most: int) -> int:
     """Forget runs that had ended by then, the oldest first; says how many they were."""
-    # By the index run_ended_by_end from its beginning, at most a batch.
+    # By the index run_ended_by_end from its beginning, at most a batch, chosen once.
     return await tx.execute(
         """
-        DELETE FROM app.run_ended WHERE workspace_id = %(workspace)s AND id IN (
+        WITH old AS MATERIALIZED (
             SELECT id FROM app.run_ended WHERE workspace_id = %(workspace)s AND ended_at < %(before)s
-            ORDER BY ended_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+            ORDER BY ended_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+        )
+        DELETE FROM app.run_ended e USING old WHERE e.workspace_id = %(workspace)s AND e.id = old.id
         """,
         {"workspace": tx.workspace_id, "before": before, "most": most},
     )

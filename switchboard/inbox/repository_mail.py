@@ -63,13 +63,15 @@ async def find_original(tx: Tx, message_id: UUID) -> bytes | None:
 
 async def delete_originals(tx: Tx, before: datetime, most: int) -> int:
     """Forget mail as it came in before then, once it has been read; says how many they were."""
-    # By the index inbound_mail_by_age from its beginning, at most a batch.
+    # By the index inbound_mail_by_age from its beginning, at most a batch, chosen once.
     return await tx.execute(
         """
-        DELETE FROM app.inbound_mail WHERE workspace_id = %(workspace)s AND id IN (
+        WITH old AS MATERIALIZED (
             SELECT id FROM app.inbound_mail
             WHERE workspace_id = %(workspace)s AND created_at < %(before)s AND outcome IS NOT NULL
-            ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+            ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+        )
+        DELETE FROM app.inbound_mail m USING old WHERE m.workspace_id = %(workspace)s AND m.id = old.id
         """,
         {"workspace": tx.workspace_id, "before": before, "most": most},
     )

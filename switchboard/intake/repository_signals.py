@@ -170,12 +170,14 @@ async def list_steps(tx: Tx, contact_id: UUID, lead_id: UUID, since: datetime) -
 
 async def delete_expired_keys(tx: Tx, most: int) -> int:
     """Forget keys whose time is over."""
-    # Walks the index signal_key_expired, at most a batch.
+    # Walks the index signal_key_expired, at most a batch, chosen once.
     return await tx.execute(
         """
-        DELETE FROM app.signal_key WHERE (source_id, key) IN (
+        WITH old AS MATERIALIZED (
             SELECT source_id, key FROM app.signal_key WHERE workspace_id = %s AND expires_at <= app.now()
-            ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED)
+            ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
+        )
+        DELETE FROM app.signal_key k USING old WHERE k.source_id = old.source_id AND k.key = old.key
         """,
         (tx.workspace_id, most),
     )

@@ -54,6 +54,8 @@ async def add_campaign(
     caller = caller or system_caller(tx.workspace_id)
     if not await tx.fetch_value("SELECT EXISTS (SELECT FROM app.template)"):
         await add_letters(tx)
+        # At whatever hour the test runs, nothing waits for the morning.
+        await tx.execute("UPDATE app.workspace SET quiet_start = quiet_end")
     flows = [await save_active(tx, source) for source in sources]
     shares: list[int] = form.pop("shares", [100 // len(flows)] * len(flows))
     variants = [(flow.id, share) for flow, share in zip(flows, shares, strict=True)]
