@@ -83,8 +83,10 @@ async def test_a_clock_that_is_set_back_stops_no_campaign(
     await paced.run()
     before = len(paced.channel.envelopes)
     await move_clock(urls, "100 seconds")
-    await paced.run()
-    assert len(paced.channel.envelopes) > before
+    # It looks at what is due earlier than its mark once that is cheap again, within a second.
+    async with asyncio.timeout(20):
+        while len(paced.channel.envelopes) == before:
+            await paced.run()
 
 
 async def test_two_processes_keep_one_pace(database: Database, workspace_id: UUID, ann: UUID) -> None:
