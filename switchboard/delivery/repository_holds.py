@@ -34,8 +34,8 @@ async def find_held(tx: Tx, campaign_ids: Collection[UUID]) -> set[UUID]:
 
 async def unpark(tx: Tx, campaign_id: UUID, limit: int) -> int:
     """Make parked rows of a campaign due, oldest first; how many."""
-    # Walks the campaign's range of the partial index outbox_parked, once: a plan that asked again for each row would find
-    # others each time, because those that this statement has changed no longer count.
+    # Walks the campaign's range of the partial index outbox_parked, once: a plan that asked again for each row would
+    # find others each time, because those that this statement has changed no longer count.
     return await tx.execute(
         """
         WITH parked AS MATERIALIZED (

@@ -47,7 +47,7 @@ async def at_noon(database: Database, urls: Urls) -> None:
 
 
 async def grow(database: Database, source: Source, urls: Urls) -> None:
-    """Many leads, each with a run that sleeps and a letter that goes tomorrow."""
+    """Many leads, each with a run that sleeps, one that has ended, and a letter that goes tomorrow."""
     async with database.transaction(source.workspace_id) as tx:
         await add_letters(tx)
         await save_active(tx, FLOW)
@@ -56,6 +56,14 @@ async def grow(database: Database, source: Source, urls: Urls) -> None:
     await settle(database)
     with psycopg.connect(urls.superuser, autocommit=True) as connection:
         connection.execute("UPDATE app.outbox SET due_at = due_at + interval '1 day'")
+        connection.execute(
+            """
+            INSERT INTO app.run_ended (id, workspace_id, flow_id, version, subject_kind, subject_id, contact_id,
+                                       lead_id, step, outcome, reason, started_at)
+            SELECT app.uuid7(), workspace_id, flow_id, version, subject_kind, subject_id, contact_id, lead_id,
+                   step, 'finished', 'over', app.now() FROM app.run
+            """
+        )
     analyse(urls.superuser)
 
 
