@@ -81,12 +81,12 @@ async def settle(
     reads: Sequence[Read],
     seen: Sequence[NormalSighting | None] = (),
     *,
-    turns: "Turns | None" = None,
+    turns: Turns | None = None,
 ) -> list[SignalOutcome]:
     """Take read signals of the transaction's workspace through people, leads and routing, in no order of outcomes.
 
-    `seen` has what `see` gives for each of them, where that has been done already. `turns` hears how far it
-    is, where there are people.
+    `seen` has what `see` gives for each of them, where that has been done already. `turns` hears how
+    far it is, where there are people.
     """
     outcomes = [_failed(each.due, each.problems) for each in reads if each.parsed is None]
     outcomes += [_test(each.due) for each in reads if each.parsed is not None and each.parsed.is_test]
@@ -119,7 +119,7 @@ async def _recognise_people(
     tx: Tx,
     reads: Sequence[Read],
     seen: Sequence[NormalSighting],
-    turns: "Turns | None",
+    turns: Turns | None,
 ) -> list[SignalOutcome]:
     actors = _actors(reads)
     recognised = await people.recognise_seen(tx, seen, actors, when_claimed=turns.pass_on if turns else None)
