@@ -63,8 +63,11 @@ def test_everything_at_the_desk_works_with_keys_alone(product: Product, form: Fo
         page, keys = shown.page, shown.page.keyboard
 
         shown.open("/sign-in")
+        # A browser gives the focus with the first frame it paints, which may come after the page has loaded.
+        expect(page.get_by_label("E-mail")).to_be_focused()
         keys.type(email)
         keys.press("Tab")
+        expect(page.get_by_label("Password")).to_be_focused()
         keys.type(password)
         keys.press("Enter")
         page.wait_for_url(f"{product.url}/")
