@@ -33,6 +33,7 @@ async def claim(tx: Tx, since: datetime, limit: int, *, of_campaigns: bool = Fal
     kind = _OF_CAMPAIGNS if of_campaigns else _OF_EVENTS
     # Walks the partial index run_due_single or run_due_campaign; what another process holds is passed by.
     rows = await tx.fetch_tuples(
+        # gate: choice it is joined to the one row of "one", for which it is made once.
         f"""
         SELECT app.now(), cohort.* FROM (SELECT) AS one LEFT JOIN (
             SELECT {_COHORT} FROM (

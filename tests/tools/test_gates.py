@@ -17,6 +17,7 @@ ENABLE = "ALTER TABLE app.lead ENABLE ROW LEVEL SECURITY;\n"
 FORCE = "ALTER TABLE app.lead FORCE ROW LEVEL SECURITY;\n"
 POLICY = "CREATE POLICY tenant ON app.lead USING (true);\n"
 PARTITION = "CREATE TABLE app.lead_default PARTITION OF app.lead DEFAULT;\n"
+CHOICE = "SELECT id FROM app.a ORDER BY id LIMIT 5 FOR UPDATE SKIP LOCKED"
 GUARDED = TABLE + ENABLE + FORCE + POLICY
 GUARDED_PARTITION = PARTITION + (ENABLE + FORCE).replace("app.lead", "app.lead_default")
 
@@ -44,6 +45,13 @@ BAD = [
     ("tasks", ROOM, "import asyncio\nasyncio.get_running_loop().create_task(f())\n", [2]),
     ("tasks", ROOM, "from starlette.background import BackgroundTask\nBackgroundTask(f)\n", [2]),
     ("tasks", ROOM, "import threading\nthreading.Thread(target=f).start()\n", [2]),
+    ("choice", REPOSITORY, f"# Which?\nX = 'DELETE FROM app.a WHERE id IN ({CHOICE})'\n", [2]),
+    (
+        "choice",
+        REPOSITORY,
+        f"# Which?\nX = f'UPDATE app.a SET b = {{1}} FROM ({CHOICE}) AS x WHERE a.id = x.id'\n",
+        [2],
+    ),
     ("clock", ROOM, "from datetime import UTC, datetime\nx = datetime.now(UTC)\n", [2]),
     ("clock", ROOM, "import datetime as dt\nx = field(default_factory=dt.datetime.now)\n", [2]),
     ("clock", "switchboard/kernel/ids.py", "from time import time\nx = time()\n", [2]),
@@ -102,6 +110,17 @@ BAD = [
 GOOD = [
     ("tasks", ROOM, "import asyncio\nasync with asyncio.TaskGroup() as group:\n    group.create_task(f())\n"),
     ("tasks", "switchboard/kernel/queues.py", "import asyncio\nasyncio.create_task(f())\n"),
+    (
+        "choice",
+        REPOSITORY,
+        f"# Which?\nX = 'WITH x AS MATERIALIZED ({CHOICE}) DELETE FROM app.a USING x WHERE a.id = x.id'\n",
+    ),
+    ("choice", REPOSITORY, f"# Which?\nX = 'SELECT x.id FROM app.b CROSS JOIN LATERAL ({CHOICE}) AS x'\n"),
+    (
+        "choice",
+        REPOSITORY,
+        "# Which?\nX = 'SELECT id FROM app.a WHERE id IN (SELECT id FROM app.b LIMIT 1) FOR UPDATE'\n",
+    ),
     ("clock", "switchboard/kernel/clock.py", "from datetime import UTC, datetime\nx = datetime.now(UTC)\n"),
     ("clock", ROOM, "import time\nfrom switchboard.kernel import clock\nx = (time.monotonic(), clock.now())\n"),
     ("clock", REPOSITORY, "x = 'SELECT app.now()'\ny = 'Said as of now()'\n"),

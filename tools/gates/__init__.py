@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tools.gates import (
+    choices,
     clocks,
     environment,
     html_places,
@@ -31,6 +32,7 @@ from tools.gates.source import Escape, Finding, Source
 Check = Callable[[Sequence[Source]], Iterator[Finding]]
 
 GATES: dict[str, Check] = {
+    "choice": choices.check,
     "clock": clocks.check,
     "environment": environment.check,
     "html": html_places.check,
