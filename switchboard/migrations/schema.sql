@@ -1089,7 +1089,6 @@ ALTER TABLE app.run ADD CONSTRAINT run_pkey PRIMARY KEY (id);
 CREATE INDEX run_by_contact ON app.run USING btree (workspace_id, contact_id) WHERE (contact_id IS NOT NULL);
 CREATE INDEX run_by_step ON app.run USING btree (flow_id, version, step, id);
 CREATE UNIQUE INDEX run_by_subject ON app.run USING btree (subject_id, flow_id);
-CREATE INDEX run_due ON app.run USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (parked IS NULL));
 CREATE INDEX run_due_campaign ON app.run USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (parked IS NULL) AND (campaign_id IS NOT NULL));
 CREATE INDEX run_due_single ON app.run USING btree (due_at) WHERE ((due_at IS NOT NULL) AND (parked IS NULL) AND (campaign_id IS NULL));
 CREATE INDEX run_troubled ON app.run USING btree (workspace_id, id) WHERE (attempts > 0);

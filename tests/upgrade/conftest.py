@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-YESTERDAY = "28aee7ab29edb48b52fc1fe6dccaaaaffc727ea0"
+YESTERDAY = "54f1aba4894c58b0ea7f1c0102b2ed110a6b3ebc"
 
 
 @pytest.fixture(scope="session")

@@ -70,9 +70,9 @@ def settle(world: World) -> None:
     eventually(look, seconds=90, what=f"everything being done, {oracle.find_stuck(world)}")
 
 
-def workers_of(world: World) -> set[bool]:
-    """For each that has reported, whether it knows what is new: the queue of campaigns."""
-    return {is_new for (is_new,) in world.ask("SELECT 'campaign-steps' = ANY(queues) FROM app.worker")}
+def processes_at_work(world: World) -> int:
+    """How many processes of workers have reported: each worker has two."""
+    return world.number("SELECT count(*) FROM app.worker")
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_yesterdays_processes_beside_todays_lose_nothing_and_send_nothing_twice(
 ) -> None:
     ledger = Ledger()
     with mail_server(ledger) as mail_port, both_versions(world, mail_port, tmp_path, as_yesterday) as members:
-        eventually(lambda: workers_of(world) == {False, True}, seconds=60, what="a worker of each version")
+        eventually(lambda: processes_at_work(world) == 4, seconds=60, what="a worker of each version")
         urls = [member.url for member in members.of("serve")]
         port = int(members.members[0].environment["SMTP_IN_PORT"])
         with Load(world, ledger, urls, port, leads_a_second=LEADS_A_SECOND) as load:
