@@ -14,11 +14,10 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-import uvloop
 from pydantic import SecretStr
 
 from bench import limits
-from bench.fresh import fresh_server, open_database
+from bench.fresh import fresh_server, open_database, run_as_worker
 from bench.http_sink import HttpSink
 from bench.limits_requests import measure_requests
 from bench.mailing import LETTERHEAD, furnish, queue_letters
@@ -67,7 +66,7 @@ def run(seconds: float) -> list[Figure]:
         known |= limits.measure_mail(sink, seconds / 4) | measure_requests(http_sink, seconds / 4)
         sink.take()
         http_sink.take()
-        figures = uvloop.run(_measure(endpoint, sink, http_sink, count))
+        figures = run_as_worker(_measure(endpoint, sink, http_sink, count))
     known["load average"] = os.getloadavg()[0]
     shown = {name: round(value, 2) for name, value in known.items()}
     return [Figure(**figure, limits=shown) for figure in figures]

@@ -3,17 +3,24 @@
 As it ships: durable, with row-level security, and the application's own role.
 """
 
+import gc
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import UUID
+
+import uvloop
 
 from switchboard.accounts import service as accounts
 from switchboard.entrypoints.assembly import build_hub
+from switchboard.entrypoints.work import collect_seldom
 from switchboard.kernel.db import Database
 from switchboard.kernel.embedded import EmbeddedPostgres, Endpoint
 from switchboard.ops.schema import prepare_database
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -33,6 +40,20 @@ async def open_database(endpoint: Endpoint, *, max_connections: int = 8) -> Asyn
         yield database
     finally:
         await database.close()
+
+
+def run_as_worker(program: Coroutine[Any, Any, Result]) -> Result:
+    """Run loops in this process as `switchboard work` runs them: on its event loop, rings of objects looked for seldom.
+
+    Afterwards the process looks for them as before.
+    """
+    thresholds = gc.get_threshold()
+    collect_seldom()
+    try:
+        return uvloop.run(program)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 async def add_workspace(database: Database) -> UUID:

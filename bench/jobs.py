@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from bench import limits
-from bench.fresh import add_workspace, fresh_server, open_database
+from bench.fresh import add_workspace, fresh_server, open_database, run_as_worker
 from bench.probes import Work, measured
 from bench.results import Figure
 from switchboard.kernel.db import Database, Tx
@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 10.0
 def run(seconds: float) -> list[Figure]:
     """Each for `seconds`, on a fresh database."""
     with fresh_server() as endpoint:
-        figures = asyncio.run(_measure(endpoint, seconds))
+        figures = run_as_worker(_measure(endpoint, seconds))
         known = {
             **limits.measure_commits(endpoint.superuser_url, seconds / 4),
             **limits.measure_notice(endpoint.superuser_url),

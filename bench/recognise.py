@@ -4,7 +4,6 @@ Three crowds: people nobody has seen, the same people once more, and new ones wh
 after the other, for what one costs that shares its batch with nobody.
 """
 
-import asyncio
 import json
 from collections.abc import Iterable
 from itertools import islice
@@ -15,7 +14,7 @@ import psycopg
 
 from bench import limits
 from bench.desk import furnish
-from bench.fresh import fresh_server, open_database
+from bench.fresh import fresh_server, open_database, run_as_worker
 from bench.probes import Work, measured
 from bench.results import Figure
 from switchboard.intake.models import NewSignal, Source
@@ -39,7 +38,7 @@ def run(seconds: float, *, rows: int | None = None, full: bool = False) -> list[
     """Each crowd has `rows` signals; fails unless every one has become what it should."""
     count = rows or (SIGNALS_IN_FULL if full else round(SIGNALS_A_SECOND * seconds))
     with fresh_server() as endpoint:
-        figures = asyncio.run(_measure(endpoint, count))
+        figures = run_as_worker(_measure(endpoint, count))
         known = limits.measure_commits(endpoint.superuser_url, seconds / 4)
     shown = {name: round(value) for name, value in known.items()}
     return [Figure(**figure, limits=shown) for figure in figures]
@@ -117,10 +116,14 @@ def person(number: int) -> dict[str, str]:
 
 
 def _require(endpoint: Endpoint, people: int) -> None:
-    """Everybody is a contact with one lead that has an owner, and a run."""
+    """Everybody is a contact with one lead that has an owner, and a run.
+
+    Two batches side by side may share a few signals out so that one has no more than take their first steps at once.
+    """
     sql = """
         SELECT (SELECT count(*) FROM app.contact), (SELECT count(*) FROM app.lead WHERE owner_id IS NOT NULL),
-               (SELECT count(*) FROM app.assignment), (SELECT count(*) FROM app.run),
+               (SELECT count(*) FROM app.assignment),
+               (SELECT count(*) FROM app.run) + (SELECT count(*) FROM app.run_ended),
                (SELECT count(*) FROM app.signal_due)
     """
     with psycopg.connect(endpoint.superuser_url) as connection:

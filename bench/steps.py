@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 
 from bench import limits
-from bench.fresh import add_workspace, fresh_server, open_database
+from bench.fresh import add_workspace, fresh_server, open_database, run_as_worker
 from bench.probes import Work, measured
 from bench.results import Figure
 from bench.seeding import Connection, settle, without_indexes
@@ -144,7 +144,7 @@ def run(seconds: float, *, full: bool = False, rows: int | None = None, sleeping
     """All figures; `full` is a million runs, ten million sleeping ones and a snapshot held for ten minutes."""
     runs = rows or (RUNS_IN_FULL if full else RUNS)
     with fresh_server() as endpoint:
-        return asyncio.run(_measure(endpoint, seconds, runs, sleeping or SLEEPING_IN_FULL * full, full=full))
+        return run_as_worker(_measure(endpoint, seconds, runs, sleeping or SLEEPING_IN_FULL * full, full=full))
 
 
 async def _measure(endpoint: Endpoint, seconds: float, runs: int, sleeping: int, *, full: bool) -> list[Figure]:

@@ -47,7 +47,7 @@ def work(settings: Settings, database_url: str, queues: Sequence[str]) -> None:
     _wait_for_database(settings, database_url)
     database = Database(database_url, assembly.build_hub(), max_connections=settings.database_connections)
     prompt, plentiful = share_out(choose_loops(assembly.build_loops(settings, database), queues))
-    _collect_seldom()
+    collect_seldom()
     if not (prompt and plentiful):
         uvloop.run(_work(database, [*prompt, *plentiful]))
         return
@@ -117,7 +117,7 @@ async def _stop_with(wire: Wire, worker: Worker) -> bool:
     return was_left
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Batches make thousands of objects and drop them together; looking for rings among them each time costs a quarter
     of all work. What exists by now stays for good, so it need not be looked at again.
     """
