@@ -84,14 +84,27 @@ def _find_plain_phone(text: str) -> str | None:
     """The number where it is written with its country's prefix, and possible there; None where the library must say."""
     if not _PLAIN_PHONE.fullmatch(text):
         return None
-    digits = _NOT_A_DIGIT.sub("", text)
-    for length in (1, 2, 3):
-        code, national = int(digits[:length]), digits[length:]
-        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE and digits[0] != "0":
-            dialled_at_home, lengths = _country(code)
-            is_plain = len(national) in lengths and not national.startswith("0") and code != _BRAZIL
-            return f"+{digits}" if is_plain and not (dialled_at_home and dialled_at_home.match(national)) else None
-    return None
+    digits = text[1:] if text[1:].isdigit() else _NOT_A_DIGIT.sub("", text)
+    code, national = _split_code(digits)
+    if not code:
+        return None
+    dialled_at_home, lengths = _country(code)
+    is_plain = len(national) in lengths and not national.startswith("0") and code != _BRAZIL
+    return f"+{digits}" if is_plain and not (dialled_at_home and dialled_at_home.match(national)) else None
+
+
+def national_part(number: str) -> str:
+    """A number in E.164 without the prefix of its country: `15112345678` of `+4915112345678`."""
+    return _split_code(number.removeprefix("+"))[1]
+
+
+def _split_code(digits: str) -> tuple[int, str]:
+    """The code of the country and the rest; 0 and all digits where they begin with none."""
+    # No code is the beginning of another one.
+    for length in (1, 2, 3) if digits[:1] != "0" else ():
+        if (code := int(digits[:length])) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            return code, digits[length:]
+    return 0, digits
 
 
 @lru_cache(maxsize=256)

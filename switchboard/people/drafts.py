@@ -6,7 +6,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from switchboard.people.likeness import company_key, name_key
+from switchboard.kernel.addresses import national_part
+from switchboard.people.likeness import blocking_keys_of
 from switchboard.people.models import ContactRow, Key
 from switchboard.people.normalising import NormalSighting, fold
 
@@ -58,19 +59,19 @@ def changed_columns(before: ContactRow, after: ContactRow) -> list[str]:
 
 def blocking_keys(row: ContactRow) -> tuple[str, str]:
     """The keys by which contacts who may be the same person are found: of the name, and of company and initials."""
-    return name_key(row.name), company_key(row.company, row.name)
+    return blocking_keys_of(row.name, row.company)
 
 
 def search_words(row: ContactRow, keys: Iterable[Key]) -> str:
     """The words a contact is found by: of the names, the company, and each address with its parts."""
     is_sum = row.name == f"{row.first_name} {row.last_name}"
     texts = [row.name, row.company] if is_sum else [row.name, row.first_name, row.last_name, row.company]
-    words = [word for text in texts for word in fold(text).split()]
+    words = dict.fromkeys(" ".join(map(fold, texts)).split())
     for kind, value in keys:
-        words += _digits_of_phone(value) if kind == "phone" else fold(value).split()
+        words |= dict.fromkeys(_digits_of_phone(value) if kind == "phone" else fold(value).split())
     if len(words) > MOST_WORDS or max(map(len, words), default=0) > LONGEST_WORD:
-        words = list(dict.fromkeys(word[:LONGEST_WORD] for word in words))[:MOST_WORDS]
-    return " ".join(dict.fromkeys(words))
+        words = dict.fromkeys(list(dict.fromkeys([word[:LONGEST_WORD] for word in words]))[:MOST_WORDS])
+    return " ".join(words)
 
 
 def given_consents(contact_ids: Sequence[UUID | None], seen: Sequence[NormalSighting]) -> list[ConsentGiven]:
@@ -91,6 +92,6 @@ def given_consents(contact_ids: Sequence[UUID | None], seen: Sequence[NormalSigh
 
 def _digits_of_phone(value: str) -> list[str]:
     # People look a number up as they dial it at home, or by its end: it is found without the prefix of its country,
-    # which has one to three digits, and by its last seven digits.
+    # and by its last seven digits. Each of these words is one more entry of an index that nobody else shares.
     digits = value.removeprefix("+")
-    return [digits, *(digits[count:] for count in (1, 2, 3) if len(digits) - count >= 6), digits[-7:]]
+    return [digits, national_part(value), digits[-7:]]

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from switchboard.kernel import addresses
-from switchboard.kernel.addresses import Rejected, is_public_ip, parse_email, parse_phone
+from switchboard.kernel.addresses import Rejected, is_public_ip, national_part, parse_email, parse_phone
 
 _LABELS = st.text("ab9-", min_size=1, max_size=66) | st.sampled_from(["xn", "example", "mail", "co"])
 _ENDINGS = st.sampled_from(["com", "example", "test", "local", "invalid", "arpa", "onion", "x", "c0", "museum"])
@@ -114,3 +114,11 @@ def test_ordinary_addresses_are_plain(text: str) -> None:
 )
 def test_public_addresses_are_told_from_private_ones(address: str, is_public: bool) -> None:
     assert is_public_ip(address) is is_public
+
+
+@pytest.mark.parametrize(
+    ("number", "part"),
+    [("+14152000001", "4152000001"), ("+4915112345678", "15112345678"), ("+35312345678", "12345678"), ("+0123", "0123")],
+)
+def test_a_number_is_known_without_the_prefix_of_its_country(number: str, part: str) -> None:
+    assert national_part(number) == part

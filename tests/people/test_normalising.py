@@ -96,6 +96,5 @@ def test_a_contact_is_found_by_every_part_of_what_is_known() -> None:
     row = fold_in(blank_row(uuid4()), [normalise(Sighting(name="Zoë Lee", company="Lee & Co"), "DE")])
     keys = [("email", "zoe.lee@mail.example"), ("phone", "+4915112345678")]
     assert search_words(row, keys).split() == [
-        "zoe", "lee", "co", "mail", "example", "4915112345678", "915112345678", "15112345678", "5112345678",
-        "2345678",
+        "zoe", "lee", "co", "mail", "example", "4915112345678", "15112345678", "2345678"
     ]  # fmt: skip
