@@ -93,7 +93,7 @@ def _read_short_names() -> dict[str, frozenset[str]]:
 
 _FULL_NAMES = _read_short_names()
 _FOREIGN_SOUNDS = (("ph", "f"), ("ck", "k"), ("c", "k"), ("z", "s"), ("th", "t"))
-_SILENT = re.compile(r"(?<=.)[aeiouyhw]")
+_WITHOUT_SILENT = str.maketrans("", "", "aeiouyhw")
 _REPEATED = re.compile(r"(.)\1+")
 
 
@@ -143,21 +143,42 @@ def is_short_for(first: str, second: str) -> bool:
 
 
 @lru_cache(maxsize=4_096)
+def blocking_keys_of(name: str, company: str) -> tuple[str, str]:
+    """`name_key` and `company_key` of the same person, which are asked for together, and more than once."""
+    words = _spelt_out(name)
+    return _name_key(words), _company_key(company, words)
+
+
 def name_key(name: str) -> str:
     """Equal for names that sound alike, whatever the order of their words; empty for a name of one word or none."""
-    words = full_forms(fold(name))[-1].split()
-    return " ".join(sorted(_sound(word) for word in words))[:LONGEST_KEY] if len(words) > 1 else ""
+    return _name_key(_spelt_out(name))
 
 
-@lru_cache(maxsize=4_096)
 def company_key(company: str, name: str) -> str:
     """Equal for people of one company whose initials agree; empty without a company or a name."""
-    company, words = fold(company), full_forms(fold(name))[-1].split()
-    return f"{company}|{''.join(sorted(word[0] for word in words))}"[:LONGEST_KEY] if company and words else ""
+    return _company_key(company, _spelt_out(name))
+
+
+def _name_key(words: Sequence[str]) -> str:
+    return " ".join(sorted(map(_sound, words)))[:LONGEST_KEY] if len(words) > 1 else ""
+
+
+def _company_key(company: str, words: Sequence[str]) -> str:
+    folded = fold(company) if company and words else ""
+    return f"{folded}|{''.join(sorted([word[0] for word in words]))}"[:LONGEST_KEY] if folded else ""
+
+
+def _spelt_out(name: str) -> list[str]:
+    """The folded words of a name, with a short first name in full."""
+    folded = fold(name)
+    return (full_forms(folded)[-1] if folded.partition(" ")[0] in _FULL_NAMES else folded).split()
 
 
 @lru_cache(maxsize=4_096)
 def _sound(word: str) -> str:
     for sound, plain in _FOREIGN_SOUNDS:
         word = word.replace(sound, plain)
-    return _REPEATED.sub(r"\1", _SILENT.sub("", word))
+    # What a word begins with is never silent.
+    word = word[:1] + word[1:].translate(_WITHOUT_SILENT)
+    # To look takes a tenth of the time of replacing nothing.
+    return _REPEATED.sub(r"\1", word) if _REPEATED.search(word) else word

@@ -129,8 +129,7 @@ def _split_name(name: str) -> tuple[str, str, str]:
 def _addresses(sighting: Sighting, region: str, problems: list[Problem]) -> tuple[Address, ...]:
     found = []
     for kind, raw in (("email", sighting.email), ("phone", sighting.phone), ("handle", sighting.handle)):
-        text = tidy(raw)
-        if not text:
+        if not raw or not (text := tidy(raw)):
             continue
         # A form may have made a blank of a phone number's `+`.
         value = _parse(kind, f" {text}" if raw.startswith(" ") else text, region)
