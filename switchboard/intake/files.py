@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import msgspec
+
 from switchboard.intake.files_csv import CsvFile
 from switchboard.intake.files_limits import DEFAULT_FILE_LIMITS, Cell, FileLimits, Record
 from switchboard.intake.files_xlsx import XlsxFile
@@ -17,8 +19,7 @@ _HEADER_WITHIN = 100
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One row of a sheet: `number` as a person sees it there, non-empty `cells` by header."""
 
     number: int
@@ -67,7 +68,9 @@ class Table:
             filled = max(index for index, cell in enumerate(cells) if cell != "") + 1
             message = f"Has {filled} cells under {width} headers; look for a missing quote or delimiter."
             problems.append(Problem(f"rows.{number}", message))
-        kept = {name: cell for name, cell in zip(self.headers, cells, strict=False) if cell != ""}
+        kept = dict(zip(self.headers, cells, strict=False))
+        if "" in cells:
+            kept = {name: cell for name, cell in kept.items() if cell != ""}
         for name, cell in kept.items():
             if isinstance(cell, str) and len(cell) > self.limits.cell_characters:
                 message = f"Has {len(cell):,} characters; the limit is {self.limits.cell_characters:,}."

@@ -13,6 +13,7 @@ from switchboard.intake.files_limits import Cell
 from switchboard.intake.formats.coercion import as_text
 from switchboard.intake.formats.dedupe import dedupe_key
 from switchboard.intake.formats.payloads import Payload
+from switchboard.intake.formats.plain_rows import PlainRows
 from switchboard.intake.import_files import OpenFile
 from switchboard.intake.import_tally import reason
 from switchboard.intake.mapping import FieldMapping, flatten
@@ -122,6 +123,7 @@ def _hear_out(reading: "asyncio.Future[Slice]") -> None:
 def _make_slice(opened: OpenFile, wanted: Wanted) -> Slice:
     rows = opened.read(wanted.position, wanted.most)
     mapping = FieldMapping.from_json(wanted.columns)
+    plain = PlainRows(mapping)
     by_key: dict[UUID, SliceRow] = {}
     rejected = []
     for row in rows:
@@ -133,7 +135,7 @@ def _make_slice(opened: OpenFile, wanted: Wanted) -> Slice:
         signal = _new_signal(wanted, row, mapping)
         # What a repeated row says is known already.
         if signal.key not in by_key:
-            by_key[signal.key] = _slice_row(wanted, row, mapping, signal)
+            by_key[signal.key] = _slice_row(wanted, row, mapping, plain, signal)
     repeated = len(rows) - len(rejected) - len(by_key)
     return Slice(list(by_key.values()), rejected, repeated, len(rows))
 
@@ -143,9 +145,10 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def _slice_row(wanted: Wanted, row: Row, mapping: FieldMapping, signal: NewSignal) -> SliceRow:
+def _slice_row(wanted: Wanted, row: Row, mapping: FieldMapping, plain: PlainRows, signal: NewSignal) -> SliceRow:
     cells = _as_kept(signal.payload, row.cells)
-    said = read_row(cells, mapping)
+    parsed = plain.find_parsed(cells)
+    said = read_row(cells, mapping) if parsed is None else Said(parsed)
     return SliceRow(signal, cells, said, see(said.parsed, wanted.region))
 
 

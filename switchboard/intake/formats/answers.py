@@ -22,7 +22,7 @@ from switchboard.intake.formats.coercion import (
 from switchboard.intake.mapping import DEFAULT_MAPPING, FieldMapping, Scalar, flatten, guess_targets
 from switchboard.kernel.errors import InvalidError, Problem
 
-_LENGTHS: Mapping[str, int] = MappingProxyType(
+TEXT_LENGTHS: Mapping[str, int] = MappingProxyType(
     {
         "name": 200,
         "first_name": 100,
@@ -49,7 +49,7 @@ _ADDRESSES = (
     ("phone", "a phone number", "+44 20 7946 0958"),
 )
 _T = TypeVar("_T")
-_MAX_FIELDS, _MAX_FIELD_NAME, _MAX_FIELD_TEXT = 100, 100, 2_000
+MAX_FIELDS, MAX_FIELD_NAME, MAX_FIELD_TEXT = 100, 100, 2_000
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -146,7 +146,7 @@ class _Assembly:
         self.rest = rest
         self.reading = reading
         self.texts = {
-            target: as_text(value, length) for target, value in values.items() if (length := _LENGTHS.get(target))
+            target: as_text(value, length) for target, value in values.items() if (length := TEXT_LENGTHS.get(target))
         }
 
     def parsed(self) -> Parsed:
@@ -227,7 +227,7 @@ class _Assembly:
         if given is None:
             return None, text
         flag = as_flag(given)
-        return flag, text or (as_text(given, _LENGTHS["consent_text"]) if flag is None else None)
+        return flag, text or (as_text(given, TEXT_LENGTHS["consent_text"]) if flag is None else None)
 
     def _utm(self, page_url: str | None) -> Utm:
         query = _utm_query(page_url) if page_url and "utm_" in page_url else {}
@@ -237,9 +237,9 @@ class _Assembly:
         return Utm(**{part: as_text(value, 200) for part, value in parts.items()})
 
     def _fields(self) -> Mapping[str, Scalar]:
-        kept = list(self.rest.items())[:_MAX_FIELDS]
+        kept = list(self.rest.items())[:MAX_FIELDS]
         return {
-            path[:_MAX_FIELD_NAME]: value[:_MAX_FIELD_TEXT] if isinstance(value, str) else value for path, value in kept
+            path[:MAX_FIELD_NAME]: value[:MAX_FIELD_TEXT] if isinstance(value, str) else value for path, value in kept
         }
 
 
