@@ -118,7 +118,12 @@ def test_public_addresses_are_told_from_private_ones(address: str, is_public: bo
 
 @pytest.mark.parametrize(
     ("number", "part"),
-    [("+14152000001", "4152000001"), ("+4915112345678", "15112345678"), ("+35312345678", "12345678"), ("+0123", "0123")],
+    [
+        ("+14152000001", "4152000001"),
+        ("+4915112345678", "15112345678"),
+        ("+35312345678", "12345678"),
+        ("+0123", "0123"),
+    ],
 )
 def test_a_number_is_known_without_the_prefix_of_its_country(number: str, part: str) -> None:
     assert national_part(number) == part
