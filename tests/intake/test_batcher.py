@@ -10,10 +10,10 @@ import pytest
 from switchboard.accounts import service as accounts
 from switchboard.entrypoints.assembly import build_hub
 from switchboard.intake import repository
-from switchboard.intake.batcher import WORTH_A_SECOND_COMMIT, Batcher
+from switchboard.intake.batcher import WORTH_A_COMMIT_AT_ONCE, WORTH_A_SECOND_COMMIT, Batcher
 from switchboard.intake.errors import IntakeFullError
 from switchboard.intake.models import Accepted, NewSignal, Source
-from switchboard.kernel.db import Database
+from switchboard.kernel.db import Database, recorded_queries
 from switchboard.kernel.errors import InvalidError, UnavailableError
 from switchboard.kernel.ids import new_id
 from tests.conftest import Urls, move_clock
@@ -60,6 +60,33 @@ async def test_a_few_wait_for_the_commit_under_way_and_many_do_not(database: Dat
     assert answer.is_duplicate
     await batcher.stop()
     assert await count_signals(database, source.workspace_id) == WORTH_A_SECOND_COMMIT + 2
+
+
+async def test_a_lone_signal_waits_for_nobody_and_those_close_behind_it_share_a_commit(
+    database: Database, source: Source
+) -> None:
+    batcher = Batcher(database, most_waiting=100, apart_seconds=1.0)
+    with recorded_queries() as statements:
+        batcher.start()
+    await batcher.accept([_signal(source)])
+    assert len(statements) == 1
+    second = asyncio.create_task(batcher.accept([_signal(source)]))
+    await asyncio.wait([second], timeout=0.05)
+    assert not second.done()
+    await batcher.accept([_signal(source)])
+    await second
+    assert len(statements) == 2
+    await batcher.stop()
+    assert await count_signals(database, source.workspace_id) == 3
+
+
+async def test_those_who_are_many_wait_for_nobody(database: Database, source: Source) -> None:
+    batcher = Batcher(database, most_waiting=100, apart_seconds=60.0)
+    batcher.start()
+    await batcher.accept([_signal(source)])
+    answers = await asyncio.wait_for(batcher.accept([_signal(source) for _ in range(WORTH_A_COMMIT_AT_ONCE)]), 30)
+    assert len(answers) == WORTH_A_COMMIT_AT_ONCE
+    await batcher.stop()
 
 
 async def test_crossing_batches_of_two_processes_do_not_block_each_other(
