@@ -60,9 +60,11 @@ def run_tests(tree: Path, tests: Sequence[str]) -> dict[str, str]:
 
 
 def _is_of(case: ElementTree.Element, test: str) -> bool:
+    """A test may be named with all its cases or with one of them."""
     file, _, name = test.partition("::")
     module = file.removesuffix(".py").replace("/", ".")
-    return case.get("classname") == module and case.get("name", "").partition("[")[0] == name
+    of_case = case.get("name", "")
+    return case.get("classname") == module and name in {of_case, of_case.partition("[")[0]}
 
 
 def _outcome(cases: Sequence[ElementTree.Element]) -> str:
