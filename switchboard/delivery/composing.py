@@ -211,7 +211,13 @@ def _one_word_url(url: str) -> str:
 
 def _may_be_posted_to(url: str) -> bool:
     """Whether one click may be offered: over https, or where the way to the server cannot be listened to."""
-    return url.startswith("https://") or is_loopback(urlsplit(url).hostname or "")
+    return url.startswith("https://") or _is_on_this_machine("/".join(url.split("/", 3)[:3]))
+
+
+@lru_cache(KEPT)
+def _is_on_this_machine(origin: str) -> bool:
+    # All links of an instance have one origin, and what is written in an address is slow to find out.
+    return is_loopback(urlsplit(origin).hostname or "")
 
 
 def _ascii_domain(domain: str) -> str:

@@ -1,8 +1,8 @@
 """Templates whose Liquid only fills in values: cut into texts and holes once, and joined for each recipient.
 
-Most letters use no more than `{{ contact.first_name }}` and `{{ ... | default: 'you' }}`. Whatever else a template or
-a value may need, such as a loop, another filter, a number or a name that is missing, goes the long way through Liquid;
-what comes out is the same, which a test proves.
+Most letters use no more than `{{ contact.first_name }}`, `{{ ... | default: 'you' }}` and
+`{{ owner.name | default: workspace.name }}`. Whatever else a template or a value may need, such as a loop, another
+filter or a number, goes the long way through Liquid; what comes out is the same, which a test proves.
 """
 
 import hashlib
@@ -25,16 +25,22 @@ from switchboard.kernel.ids import id_of
 
 # Texts longer than this go the long way, where every limit on size and work is counted.
 LONGEST_VALUE = 2_000
+# Liquid finds these in whatever has no such name of its own.
+_GIVEN_BY_LIQUID = frozenset({"size", "first", "last"})
 _MARKUP = re.compile("[&<>'\"]")
 LONGEST_OUTPUT = OUTPUT_BYTES // 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Hole:
-    """Where a value goes: its path in the variables, and what stands there when the value is empty."""
+    """Where a value goes: its path in the variables, and what stands there when the value is empty.
+
+    That is `when_empty` as it is, or the value at the path `otherwise` where there is one.
+    """
 
     path: tuple[str, ...]
     when_empty: str
+    otherwise: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class Skeleton:
         write, pieces = self.write, []
         for hole in self.holes:
             value = values[hole.path]
+            if value == "" and hole.otherwise is not None:
+                value = values[hole.otherwise]
             if value is None:
                 return None
             pieces.append(write(value) if value else hole.when_empty)
@@ -147,10 +155,7 @@ def _id_of(texts: Sequence[str]) -> UUID:
 
 def _find_hole(template: BoundTemplate, node: OutputNode) -> _Hole | None:
     expression = node.expression
-    if type(expression) is not FilteredExpression or type(expression.left) is not Path:
-        return None
-    path = tuple(segment for segment in expression.left.path if isinstance(segment, str))
-    if len(path) != len(expression.left.path):
+    if type(expression) is not FilteredExpression or (path := _find_path(expression.left)) is None:
         return None
     match expression.filters:
         case None | []:
@@ -159,16 +164,33 @@ def _find_hole(template: BoundTemplate, node: OutputNode) -> _Hole | None:
             value = literal.evaluate(RenderContext(template))
             written = _plain(to_liquid_string(value, template.env.autoescape))
             return _Hole(path, written) if "\r" not in written else None
+        case [Filter(name="default", args=[PositionalArgument(value=Path() as other)])]:
+            otherwise = _find_path(other)
+            return None if otherwise is None else _Hole(path, "", otherwise)
     return None
 
 
+def _find_path(expression: object) -> tuple[str, ...] | None:
+    """The names of a path that is made of names only."""
+    if type(expression) is not Path:
+        return None
+    path = tuple(segment for segment in expression.path if isinstance(segment, str))
+    return path if len(path) == len(expression.path) else None
+
+
 def _look_up(variables: Mapping[str, object], path: Sequence[str]) -> str | None:
-    """The plain text at a path, or None. Blank ones are left to Liquid, which may take them for empty."""
+    """The plain text at a path, or None. Blank ones are left to Liquid, which may take them for empty.
+
+    What nothing is known of is empty, such as the name of an owner where there is none; not so the first name of a
+    path, which Liquid itself may know.
+    """
     found: object = variables
     for segment in path:
         # Nearly always it is a plain one, of which that is known at once.
-        if not (type(found) is dict or isinstance(found, Mapping)) or segment not in found:
+        if not (type(found) is dict or isinstance(found, Mapping)):
             return None
+        if segment not in found:
+            return None if found is variables or segment in _GIVEN_BY_LIQUID else ""
         found = found[segment]
     if type(found) is not str or len(found) > LONGEST_VALUE or "\r" in found or found.isspace():
         return None
