@@ -105,14 +105,10 @@ class Claimer:
         async with self._database.queue_loop(keeps_plans=True) as tx:
             due, rested = await self._claim_rows(tx, channels, room)
             await tx.expect(len(due))
-            by_workspace: dict[UUID, list[Due]] = defaultdict(list)
-            for row in due:
-                if not row.is_held:
-                    by_workspace[row.workspace_id].append(row)
-            for workspace_id in sorted(by_workspace):
-                await tx.enter_workspace(workspace_id)
+            for mine in _by_workspace(due):
+                await tx.enter_workspace(mine[0].workspace_id)
                 with tx.remembering():
-                    outgoing += await decide_some(tx, by_workspace[workspace_id])
+                    outgoing += await decide_some(tx, mine)
             going = [one.message.channel for one in outgoing]
             await pacing.take(tx, self._paces, going)
             trying = set(going).intersection(rested)
@@ -194,39 +190,58 @@ class Claimer:
         # The urgent lanes first: of two campaigns that would go over a contact's cap, the one of higher priority goes.
         if len({row.lane for row in due}) > 1:
             going = sorted(going, key=lambda message: rows[message.id].lane)
-        reader = await GateReader.read(tx, going)
+        templates = await self._shelf.load(tx, going)
+        reader = await GateReader.read(tx, going, letters.asked_of_contacts(templates))
         verdicts = await self._ask_gate(tx, reader, going, in_use)
         await _withhold(tx, rows, verdicts)
         sending = [(message, verdict) for message, verdict in verdicts if verdict.action == "send"]
-        return await self._take(tx, reader, rows, sending)
+        return await self._take(tx, reader, rows, templates, sending)
 
     async def _ask_gate(
         self, tx: Tx, reader: GateReader, messages: Sequence[Message], in_use: Collection[UUID]
     ) -> list[tuple[Message, Verdict]]:
         """The verdict on each message; one whose contact another process is deciding on stays due for the next look."""
-        capped = {message.contact_id for message in messages if message.contact_id and _is_capped(message)}
-        await reader.read_cap_times(tx, capped.difference(in_use))
+        capped = [message.contact_id for message in messages if message.contact_id and _is_capped(message)]
+        await reader.read_cap_times(tx, [each for each in capped if each not in in_use] if in_use else capped)
         verdicts = []
-        async for message in in_turns(messages):
-            if in_use and _is_capped(message) and message.contact_id in in_use:
-                self._look_at_everything()
-                self._is_all = False
-                continue
-            verdict = reader.decide_on(message)
-            if verdict.action == "send":
-                reader.note_sent(message)
-            verdicts.append((message, verdict))
+        async for some in in_turns(messages):
+            for message in some:
+                if in_use and _is_capped(message) and message.contact_id in in_use:
+                    self._look_at_everything()
+                    self._is_all = False
+                    continue
+                verdict = reader.decide_on(message)
+                if verdict.action == "send":
+                    reader.note_sent(message)
+                verdicts.append((message, verdict))
         return verdicts
 
     async def _take(
-        self, tx: Tx, reader: GateReader, due: Mapping[UUID, Due], sending: Sequence[tuple[Message, Verdict]]
+        self,
+        tx: Tx,
+        reader: GateReader,
+        due: Mapping[UUID, Due],
+        templates: letters.Templates,
+        sending: Sequence[tuple[Message, Verdict]],
     ) -> list[Outgoing]:
         if not sending:
             return []
         messages = [message for message, _ in sending]
         await repository_outbox.take(tx, [message.id for message in messages], LEASE)
-        desk = await letters.prepare(tx, self._letterhead, reader, messages, self._load_lead_facts, shelf=self._shelf)
+        desk = await letters.prepare(
+            tx, self._letterhead, reader, messages, templates, load_lead_facts=self._load_lead_facts
+        )
         return [_outgoing(due[message.id], message, verdict, desk) for message, verdict in sending]
+
+
+def _by_workspace(due: Sequence[Due]) -> list[list[Due]]:
+    """The rows that are not held, those of one workspace together, in the order of the workspaces' ids."""
+    # By numbers, which are hashed much faster than ids are.
+    found: dict[int, list[Due]] = defaultdict(list)
+    for row in due:
+        if not row.is_held:
+            found[row.workspace_id.int].append(row)
+    return [found[workspace] for workspace in sorted(found)]
 
 
 _Decider = Callable[[Tx, Sequence[Due]], Awaitable[list[Outgoing]]]

@@ -109,7 +109,7 @@ class Completer:
 
     async def _complete_workspace(self, tx: Tx, outcomes: Sequence[Outcome]) -> int:
         await self._frames.keep(tx, _frames_of(outcomes))
-        settlements = [_settlement_of(outcome) async for outcome in in_turns(outcomes)]
+        settlements = [_settlement_of(outcome) async for some in in_turns(outcomes) for outcome in some]
         places = await repository_settling.settle(tx, settlements)
         if len(places) < len(outcomes):
             _report_late(outcomes, places)
@@ -117,11 +117,11 @@ class Completer:
         others = [pair for pair in pairs if not pair[1].is_over]
         await _give_back(tx, [outcome.outgoing for outcome, _ in others if outcome.is_given_back])
         await _keep_for_later(tx, [pair for pair in others if not pair[0].is_given_back])
-        for outcome, _ in pairs:
+        for outcome in [outcome for outcome, _ in pairs if outcome.error is not None]:
             message = outcome.outgoing.message
             if outcome.blames_address and message.contact_id is not None:
                 await suppressing.suppress(tx, message.channel, message.address, "bounced", message.id)
-        told = [_event_of(outcome, settlement) async for outcome, settlement in in_turns(pairs)]
+        told = [_event_of(*pair) async for some in in_turns(pairs) for pair in some]
         await events.append(tx, [event for event in told if event is not None])
         return len(places)
 

@@ -36,9 +36,10 @@ async def foresee(tx: Tx, drafts: Sequence[tuple[Draft, datetime]]) -> list[Fore
     frequency cap counts what was sent so far.
     """
     messages = await make_messages(tx, [draft for draft, _ in drafts])
-    reader = await GateReader.read(tx, messages)
+    templates = await letters.TemplateShelf().load(tx, messages)
+    reader = await GateReader.read(tx, messages, letters.asked_of_contacts(templates))
     await reader.read_cap_times(tx, {message.contact_id for message in messages if message.contact_id is not None})
-    desk = await letters.prepare(tx, _LETTERHEAD, reader, messages, no_lead_facts)
+    desk = await letters.prepare(tx, _LETTERHEAD, reader, messages, templates, load_lead_facts=no_lead_facts)
     return [
         _foresee(desk.content_of(message), decide(replace(reader.facts_of(message), now=at)))
         for message, (_, at) in zip(messages, drafts, strict=True)

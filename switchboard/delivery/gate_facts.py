@@ -15,7 +15,7 @@ from switchboard.delivery.models import Message
 from switchboard.kernel.db import Tx
 from switchboard.kernel.localtime import QuietHours
 from switchboard.people import service as people
-from switchboard.people.models import Contact
+from switchboard.people.models import Recipient
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class GateReader:
 
     now: datetime
     workspace: Workspace
-    contacts: Mapping[UUID, Contact]
+    contacts: Mapping[UUID, Recipient]
     consents: Mapping[tuple[UUID, str], bool]
     suppressions: dict[UUID, list[Suppression]]
     by_address: dict[str, Suppression]
@@ -32,20 +32,23 @@ class GateReader:
     written_at: Mapping[UUID, datetime] = field(default_factory=dict)
     sent: dict[UUID, list[Sent]] = field(default_factory=lambda: defaultdict(list))
     _caps: dict[str, Sequence[FrequencyCap]] = field(default_factory=dict)
+    _rooms: dict[str, bool] = field(default_factory=dict, init=False)
 
     @classmethod
-    async def read(cls, tx: Tx, messages: Sequence[Message]) -> Self:
-        """Read all but the frequency caps."""
-        contact_ids = {message.contact_id for message in messages if message.contact_id is not None}
+    async def read(cls, tx: Tx, messages: Sequence[Message], asked: Collection[str]) -> Self:
+        """Read all but the frequency caps; of the contacts' addresses and fields what letters have `asked` for."""
+        contact_ids = [message.contact_id for message in messages if message.contact_id is not None]
         workspace = await tx.remember("workspace", get_workspace)
+        quiet = _quiet_hours_of(workspace)
         reader = cls(
             now=await tx.now(),
             workspace=workspace,
-            contacts=await people.load_contacts(tx, contact_ids) if contact_ids else {},
+            # Whose clock it is may be guessed from their number.
+            contacts=await people.load_recipients(tx, contact_ids, {*asked, "phone"} if quiet else asked),
             consents={},
             suppressions=defaultdict(list),
             by_address={},
-            quiet=_quiet_hours_of(workspace),
+            quiet=quiet,
         )
         await reader._read_objections(tx, messages)
         await reader._read_last_written(tx, messages)
@@ -59,9 +62,9 @@ class GateReader:
             return
         found = await repository_suppressions.find_objections(
             tx,
-            {message.contact_id for message in recipients if message.contact_id is not None},
-            {(message.channel, message.address) for message in recipients},
-            {(one.contact_id, one.channel) for one in recipients if one.contact_id and _asks_for_consent(one)},
+            [message.contact_id for message in recipients if message.contact_id is not None],
+            [(message.channel, message.address) for message in recipients],
+            [(one.contact_id, one.channel) for one in recipients if one.contact_id and _asks_for_consent(one)],
         )
         self.consents = found.consents
         for contact_id, suppression in found.suppressions:
@@ -117,7 +120,10 @@ class GateReader:
 
     def _has_room_for_first(self, channel: str) -> bool:
         """Whether every cap lets a contact have a message who had none."""
-        return all(cap.messages > 0 for cap in self._caps_on(channel))
+        room = self._rooms.get(channel)
+        if room is None:
+            room = self._rooms[channel] = all(cap.messages > 0 for cap in self._caps_on(channel))
+        return room
 
     def facts_of(self, message: Message) -> GateFacts:
         """Everything the gate looks at for one message."""

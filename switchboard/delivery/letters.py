@@ -15,14 +15,22 @@ from switchboard.delivery.channels.base import Envelope
 from switchboard.delivery.composing import Mailbox, OutgoingEmail, compose_email, envelope_address
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.models import LeadFacts, LoadLeadFacts, Message
-from switchboard.delivery.rendering import Rendered, Template, TemplateError, find_nouns, render_template
+from switchboard.delivery.rendering import (
+    Rendered,
+    Template,
+    TemplateError,
+    find_nouns,
+    find_parts,
+    render_template,
+)
 from switchboard.delivery.rendering_skeleton import Cut
 from switchboard.delivery.unsubscribing import make_token
 from switchboard.kernel.db import Tx
+from switchboard.kernel.ids import in_order
 from switchboard.kernel.secrets import load_app_secret
 from switchboard.kernel.settings import Settings
 from switchboard.people import service as people
-from switchboard.people.models import Contact
+from switchboard.people.models import Recipient
 from switchboard.routing import service as routing
 
 TEMPLATES_KEPT = 256
@@ -31,6 +39,10 @@ _CAN_BE_UNSUBSCRIBED = frozenset({"marketing", "transactional"})
 # What a template names when it is about the lead, and when it is about who has it.
 _OF_LEADS = frozenset({"lead", "source"})
 _OF_OWNERS = frozenset({"owner"})
+# What of a contact is slow to find, so that it is asked for only where a template names it.
+_SLOW_TO_FIND = frozenset({"email", "phone", "fields"})
+
+Templates = Mapping[tuple[UUID, int], Template]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +125,15 @@ class TemplateShelf:
     def __init__(self) -> None:
         self._templates: dict[tuple[UUID, int], Template] = {}
 
-    async def load(self, tx: Tx, messages: Sequence[Message]) -> Mapping[tuple[UUID, int], Template]:
+    async def load(self, tx: Tx, messages: Sequence[Message]) -> Templates:
         """The versions that these messages are made from; raises LookupError where one is not there."""
-        wanted = {(one.template_id, one.template_version) for one in messages if one.template_id}
-        keys = {(template_id, version) for template_id, version in wanted if template_id and version}
+        # Numbers are hashed much faster than ids are, and most letters of a batch are made from the same.
+        wanted = {
+            (one.template_id.int, one.template_version): (one.template_id, one.template_version)
+            for one in messages
+            if one.template_id and one.template_version
+        }
+        keys = set(wanted.values())
         missing = keys - self._templates.keys()
         if missing:
             if len(self._templates) > TEMPLATES_KEPT:
@@ -125,7 +142,12 @@ class TemplateShelf:
             self._templates |= await repository_templates.load_versions(tx, missing)
             if not keys <= self._templates.keys():
                 raise LookupError("a message is to be made from a version of a template that is not there")
-        return self._templates
+        return {key: self._templates[key] for key in keys}
+
+
+def asked_of_contacts(templates: Templates) -> frozenset[str]:
+    """What these ask of a contact among that which is slow to find."""
+    return frozenset().union(*(_asked_of_contact(template) for template in templates.values()))
 
 
 async def prepare(
@@ -133,12 +155,11 @@ async def prepare(
     letterhead: Letterhead,
     reader: GateReader,
     messages: Sequence[Message],
-    load_lead_facts: LoadLeadFacts,
+    templates: Templates,
     *,
-    shelf: TemplateShelf | None = None,
+    load_lead_facts: LoadLeadFacts,
 ) -> "Desk":
-    """Read what these messages are written from."""
-    templates = await (shelf or TemplateShelf()).load(tx, messages)
+    """Read what these messages are written from besides their templates."""
     lead_ids = _leads_of(messages, templates, _OF_LEADS)
     facts = await load_lead_facts(tx, lead_ids) if lead_ids else {}
     owners = await _load_owners(tx, _leads_of(messages, templates, _OF_OWNERS))
@@ -198,7 +219,7 @@ class Desk:
 
     letterhead: Letterhead
     reader: GateReader
-    templates: Mapping[tuple[UUID, int], Template]
+    templates: Templates
     facts: Mapping[UUID, LeadFacts]
     owners: Mapping[UUID, UUID]
     members: Mapping[UUID, Member]
@@ -245,7 +266,7 @@ class Desk:
         member = self.members.get(user_id) if user_id else None
         return member.name if member else ""
 
-    def _variables_of(self, message: Message, contact: Contact | None, url: str | None) -> dict[str, object]:
+    def _variables_of(self, message: Message, contact: Recipient | None, url: str | None) -> dict[str, object]:
         owner_id = self.owners.get(message.lead_id) if message.lead_id else None
         owner = self.members.get(owner_id) if owner_id else None
         facts = self.facts.get(message.lead_id, {}) if message.lead_id else {}
@@ -258,18 +279,26 @@ class Desk:
         }
 
 
-def _leads_of(
-    messages: Sequence[Message], templates: Mapping[tuple[UUID, int], Template], nouns: frozenset[str]
-) -> list[UUID]:
+def _leads_of(messages: Sequence[Message], templates: Templates, nouns: frozenset[str]) -> list[UUID]:
     """The leads of those messages whose templates speak of any of these nouns: most letters ask nothing of a lead."""
-    return sorted(
+    speaking = {key for key, template in templates.items() if _speaks_of(template, nouns)}
+    if not speaking:
+        return []
+    return in_order(
         {
             message.lead_id
             for message in messages
-            if message.lead_id and message.template_id and message.template_version
-            if _speaks_of(templates[message.template_id, message.template_version], nouns)
+            if message.lead_id and (message.template_id, message.template_version) in speaking
         }
     )
+
+
+def _asked_of_contact(template: Template) -> frozenset[str]:
+    try:
+        named = find_parts(template, "contact")
+    except TemplateError:
+        return frozenset()
+    return _SLOW_TO_FIND if named is None else _SLOW_TO_FIND & named
 
 
 def _speaks_of(template: Template, nouns: frozenset[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ OUTBOX_URGENT = "outbox-urgent"
 
 # What an event about a message says of whom it belongs to, where that is known.
 _BELONGS_TO = ("run_id", "campaign_id", "conversation_id", "user_id", "created_by")
+_belongings_of = attrgetter(*_BELONGS_TO)
 _WHY_STOPPED = "It was called back before it went out: {reason}."
 
 
@@ -105,10 +107,8 @@ async def drop_stopped(tx: Tx, stopped: Sequence[tuple[Message, str]]) -> None:
 def message_event(kind: str, message: Message, data: Mapping[str, object] | None = None) -> Event:
     """An event about a message; its data always names channel, purpose and whom it belongs to."""
     named: dict[str, object] = {"channel": message.channel, "purpose": message.purpose}
-    for name in _BELONGS_TO:
-        value = getattr(message, name)
-        if value is not None:
-            named[name] = value
+    belongings = zip(_BELONGS_TO, _belongings_of(message), strict=True)
+    named |= {name: value for name, value in belongings if value is not None}
     if data:
         named.update(data)
     return Event(kind, message.id, message.contact_id, message.lead_id, data=named)

@@ -28,7 +28,7 @@ from switchboard.delivery.rendering_skeleton import Cut, Fillable, Values
 from switchboard.delivery.rendering_text import convert_to_text, tidy_text
 from switchboard.kernel.errors import Problem
 
-__all__ = ["Rendered", "Template", "TemplateError", "check_template", "find_nouns", "render_template"]
+__all__ = ["Rendered", "Template", "TemplateError", "check_template", "find_nouns", "find_parts", "render_template"]
 
 MAX_SUBJECT_LENGTH = 500
 COMPILED_TEMPLATES_KEPT = 256
@@ -83,6 +83,18 @@ def find_nouns(template: Template) -> frozenset[str]:
     """What a template speaks of, such as `contact` and `lead`; raises `TemplateError` when it cannot be read."""
     parts = (parse_plain(template.subject, field="subject"), parse_markup(template.body))
     return frozenset(chain.from_iterable(part.analyze(include_partials=False).globals for part in parts))
+
+
+@lru_cache(maxsize=COMPILED_TEMPLATES_KEPT)
+def find_parts(template: Template, noun: str) -> frozenset[str] | None:
+    """What a template asks of a noun, such as `first_name` of `contact`; None where that may be anything.
+
+    Raises `TemplateError` when it cannot be read.
+    """
+    parts = (parse_plain(template.subject, field="subject"), parse_markup(template.body))
+    uses = [use for part in parts for use in part.analyze(include_partials=False).globals.get(noun, ())]
+    named = [use.segments[1] for use in uses if len(use.segments) > 1 and isinstance(use.segments[1], str)]
+    return frozenset(named) if len(named) == len(uses) else None
 
 
 def check_template(subject: str, body: str, variables: Mapping[str, object]) -> list[Problem]:

@@ -123,7 +123,7 @@ async def lock_to_decide(tx: Tx, message_ids: Collection[UUID]) -> tuple[list[Me
         """,
         (tx.workspace_id, in_order(message_ids)),
     )
-    messages = [Message(*row[:-1]) async for row in in_turns(rows, ROWS_AT_ONCE)]
+    messages = [Message(*row[:-1]) async for some in in_turns(rows, ROWS_AT_ONCE) for row in some]
     return messages, {
         message.contact_id for message, row in zip(messages, rows, strict=True) if row[-1] and message.contact_id
     }

@@ -99,8 +99,8 @@ def _claim_statement(lanes: Sequence[int]) -> str:
     rows = " UNION ALL ".join(f"TABLE lane_{lane}" for lane in lanes)
     # A campaign is let go on only after what was parked under its hold is committed: hence the lock on the hold.
     # Takes what is due, by one range of the partial index outbox_due a lane; holds and breaks are few and read as a
-    # whole. Enters the first of the rows' workspaces and reads its revision by primary key. One row at least, for the
-    # moment and the breaks.
+    # whole. Enters the first of the rows' workspaces and reads its revision by primary key. That, the moment and the
+    # breaks are a row of their own.
     return f"""
         WITH working AS MATERIALIZED (
             SELECT array_agg(channel) AS channels FROM unnest(%(channels)s::text[]) AS wanted (channel)
@@ -118,9 +118,12 @@ def _claim_statement(lanes: Sequence[int]) -> str:
             FROM (SELECT workspace_id FROM taken ORDER BY workspace_id LIMIT 1) AS first
         )
         SELECT e.workspace_id, app.now(), f.revision, EXISTS (SELECT FROM app.channel_break),
-               t.message_id, t.workspace_id, channel, lane, attempts, token, due_at, is_held
-        FROM (SELECT) AS one LEFT JOIN taken t ON true LEFT JOIN entered e ON true
-        LEFT JOIN app.furniture f ON f.workspace_id = e.workspace_id
+               NULL::uuid, NULL::uuid, NULL, NULL::smallint, NULL::integer, NULL::bigint, NULL::timestamptz,
+               NULL::boolean
+        FROM (SELECT) AS one LEFT JOIN entered e ON true LEFT JOIN app.furniture f ON f.workspace_id = e.workspace_id
+        UNION ALL
+        SELECT NULL, NULL, NULL, NULL, message_id, workspace_id, channel, lane, attempts, token, due_at, is_held
+        FROM taken
         """
 
 
@@ -153,12 +156,12 @@ async def claim(
     marks = {f"since_{lane}": moment for lane, moment in since.items()}
     params = {"channels": list(channels), "of_resting": of_resting, "slots": slots, "flows": slots_for_flows, **marks}
     rows = await tx.fetch_tuples(statement, params)
-    workspace_id, now, revision, has_breaks, *_ = rows[0]
+    workspace_id, now, revision, has_breaks = next(row[:4] for row in rows if row[1] is not None)
     if workspace_id is None:
         tx.note_now(now)
         return [], has_breaks
     tx.note_entered(workspace_id, now, revision)
-    return [Due(*row[4:]) for row in rows], has_breaks
+    return [Due(*row[4:]) for row in rows if row[1] is None], has_breaks
 
 
 async def take(tx: Tx, message_ids: Sequence[UUID], length: timedelta) -> None:

@@ -73,7 +73,12 @@ async def settle(tx: Tx, settlements: Sequence[Settlement]) -> list[int]:
         SELECT app.now(), (SELECT revision FROM app.furniture WHERE workspace_id = %s), place::integer - 1
         FROM (SELECT) AS one LEFT JOIN mine ON true
         """,
-        (*(list(column) for column in zip(*settlements, strict=True)), *[tx.workspace_id] * 5),
+        (*(_array(column) for column in zip(*settlements, strict=True)), *[tx.workspace_id] * 5),
     )
     tx.note_entered(tx.workspace_id, *rows[0][:2])
     return [place for *_, place in rows if place is not None]
+
+
+def _array(column: Sequence[object]) -> list[object] | None:
+    """None where there is nothing in any place, which is what Postgres fills short arrays up with."""
+    return None if column[0] is None and column.count(None) == len(column) else list(column)

@@ -4,7 +4,7 @@ A page must not wait until five hundred letters of a campaign have been thought 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -13,9 +13,9 @@ Item = TypeVar("Item")
 AT_ONCE = 25
 
 
-async def in_turns(items: Iterable[Item], at_once: int = AT_ONCE) -> AsyncIterator[Item]:
-    """The items, in their order; after every `at_once` of them whoever else is ready goes first."""
-    for place, item in enumerate(items):
-        if place and place % at_once == 0:
+async def in_turns(items: Sequence[Item], at_once: int = AT_ONCE) -> AsyncIterator[Sequence[Item]]:
+    """The items in pieces of `at_once`, in their order; between two pieces whoever else is ready goes first."""
+    for start in range(0, len(items), at_once):
+        if start:
             await asyncio.sleep(0)
-        yield item
+        yield items[start : start + at_once]

@@ -87,6 +87,26 @@ class Contact(msgspec.Struct, frozen=True):
         return self.name or self.email or self.phone or "Nameless contact"
 
 
+class Recipient(msgspec.Struct, frozen=True):
+    """A contact as letters, and the rules about sending them, see it.
+
+    `email`, `phone` and `fields` as those of a contact; empty where nobody asked for them.
+    """
+
+    id: UUID
+    name: str
+    first_name: str
+    last_name: str
+    company: str
+    time_zone: str | None
+    country: str | None
+    locale: str | None
+    opted_out_at: datetime | None
+    email: str = ""
+    phone: str = ""
+    fields: dict[str, object] = {}
+
+
 class ContactRow(msgspec.Struct, frozen=True):
     """The columns of a contact that recognition and merging change, with where it went if it was merged away."""
 

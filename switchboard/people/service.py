@@ -18,7 +18,7 @@ from switchboard.kernel.ids import new_id
 from switchboard.people import repository, repository_consents, repository_search, suggesting
 from switchboard.people.drafts import ConsentGiven, changed_columns
 from switchboard.people.errors import ContactNotFoundError
-from switchboard.people.models import Consent, Contact, ContactRow, ContactSummary, Identity, Note, Sighting
+from switchboard.people.models import Consent, Contact, ContactRow, ContactSummary, Identity, Note, Recipient, Sighting
 from switchboard.people.normalising import fold, normalise, tidy
 from switchboard.people.recognition import recognise, recognise_seen, refresh_words
 
@@ -35,6 +35,7 @@ __all__ = [
     "list_identities",
     "list_notes",
     "load_contacts",
+    "load_recipients",
     "lock_contacts",
     "opt_in",
     "opt_out",
@@ -70,6 +71,12 @@ class ContactForm:
 async def load_contacts(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, Contact]:
     """These contacts by id, whether merged or not; those of strangers are missing."""
     return await repository.load_contacts(tx, contact_ids) if contact_ids else {}
+
+
+async def load_recipients(tx: Tx, contact_ids: Collection[UUID], asked: Collection[str]) -> dict[UUID, Recipient]:
+    """The same, of what is slow to find only what is asked for among `email`, `phone` and `fields`."""
+    found = await repository.load_recipients(tx, contact_ids, asked) if contact_ids else []
+    return {recipient.id: recipient for recipient in found}
 
 
 async def access_contact(tx: Tx, caller: Caller, contact_id: UUID) -> Contact:
@@ -121,7 +128,7 @@ async def find_contact_ids(tx: Tx, text: str, limit: int, *, before: UUID | None
     return found
 
 
-def contact_facts(contact: Contact) -> dict[str, object]:
+def contact_facts(contact: Contact | Recipient) -> dict[str, object]:
     """A contact as conditions and templates see it; the names are those of CONTACT_FIELDS."""
     return {
         "id": str(contact.id),

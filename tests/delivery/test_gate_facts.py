@@ -15,7 +15,7 @@ from switchboard.delivery.gate import ALLOWED, Sent, Suppression, decide
 from switchboard.delivery.gate_facts import GateReader
 from switchboard.delivery.models import Message
 from switchboard.kernel.localtime import QuietHours
-from switchboard.people.models import Contact
+from switchboard.people.models import Recipient
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANN, COLLEAGUE = UUID(int=1), UUID(int=2)
@@ -44,7 +44,7 @@ WORKSPACE = Workspace(
     supervisor_id=None,
     channel_caps={},
 )
-CONTACT = Contact(ANN, "Ann", "Ann", "", "", "ann@x.example", "", None, None, None, {}, None, NOW)
+CONTACT = Recipient(ANN, "Ann", "Ann", "", "", None, None, None, None)
 LISTED = Suppression("ann@x.example", "bounced", NOW)
 READER = GateReader(
     now=NOW,

@@ -14,6 +14,7 @@ from switchboard.delivery.rendering import (
     TemplateError,
     check_template,
     find_nouns,
+    find_parts,
     render_template,
 )
 from switchboard.delivery.rendering_liquid import parse_plain, render_bounded
@@ -112,6 +113,15 @@ def test_a_template_says_what_it_speaks_of() -> None:
     body = "<mj-text>{% assign own = owner.name %}{{ own | default: workspace.name }}{% if lead.value %}!{% endif %}"
     assert find_nouns(Template("{{ contact.name }}", body)) == {"contact", "owner", "workspace", "lead"}
     assert find_nouns(Template("Hello", "<mj-text>lead.value</mj-text>")) == frozenset()
+
+
+def test_a_template_says_what_it_asks_of_a_noun() -> None:
+    body = "<mj-text>{{ contact['first_name'] }} {{ contact.fields.size }}{% if contact.email %}!{% endif %}</mj-text>"
+    asked = find_parts(Template("{{ contact.name }}", body), "contact")
+    assert asked == frozenset({"name", "first_name", "fields", "email"})
+    assert find_parts(Template("Hello", body), "owner") == frozenset()
+    for anything in ("{{ contact[lead.title] }}", "{% assign who = contact %}", "{% for one in contact %}{% endfor %}"):
+        assert find_parts(Template("Hello", f"<mj-text>{anything}</mj-text>"), "contact") is None
 
 
 def test_a_missing_variable_is_empty_when_sending() -> None:

@@ -12,7 +12,7 @@ async def test_whoever_is_ready_goes_between_two_pieces() -> None:
         seen.append("other")
 
     task = asyncio.create_task(other())
-    async for item in in_turns(range(5), at_once=2):
-        seen += [item]
+    async for piece in in_turns(range(5), at_once=2):
+        seen += piece
     await task
     assert seen == [0, 1, "other", 2, 3, 4]
