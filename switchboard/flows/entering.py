@@ -12,7 +12,7 @@ from switchboard.flows.models import NewRun, Version
 from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Actor, Event
-from switchboard.kernel.ids import new_id
+from switchboard.kernel.ids import in_order, new_id
 from switchboard.kernel.queues import wake
 
 QUEUE = first_steps.QUEUE
@@ -57,7 +57,7 @@ async def enter(tx: Tx, version: Version, entrances: Sequence[Entrance], knowled
             log.warning("flow.too_deep", flow_id=str(version.flow_id), subject_id=str(entrance.subject_id))
         elif entrance.subject_id not in runs:
             runs[entrance.subject_id] = _new_run(version, entrance, depth, knowledge)
-    return await _begin(tx, version, [runs[subject_id] for subject_id in sorted(runs)])
+    return await _begin(tx, version, [runs[subject_id] for subject_id in in_order(runs)])
 
 
 def event_texts(event: Event) -> dict[str, str]:

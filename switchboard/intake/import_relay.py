@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from switchboard.intake import repository_imports
+from switchboard.intake import repository, repository_imports
 from switchboard.intake.import_recognition import recognise_slice
 from switchboard.intake.import_slices import Slice
 from switchboard.intake.import_tally import add_progress
@@ -132,7 +132,7 @@ class _Turns:
         if self._is_taken:
             return
         # Here others wait for us at most to look for people; at the commit whoever hands out leads would wait, too.
-        await repository_imports.check_references(tx)
+        await repository.check_references(tx)
         await tx.catch_up()
         if self._before is not None:
             await _wait_for(self._before)

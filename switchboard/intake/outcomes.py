@@ -18,6 +18,7 @@ from switchboard.kernel import events
 from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import InvalidError, Problem
 from switchboard.kernel.events import Actor
+from switchboard.kernel.turns import QUICK_AT_ONCE, in_turns
 from switchboard.leads import service as leads
 from switchboard.leads.models import Enquiry
 from switchboard.people import service as people
@@ -93,10 +94,14 @@ async def settle(
     usable = [each for each in reads if each.parsed is not None and not each.parsed.is_test]
     if usable:
         region = (await tx.remember("workspace", accounts.get_workspace)).default_region
-        known = [one for one in seen or (see(each.parsed, region) for each in reads) if one is not None]
+        known = [one for one in seen or await _see_all(reads, region) if one is not None]
         async with events.gathering(tx):
             outcomes += await _recognise_people(tx, usable, known, turns)
     return outcomes
+
+
+async def _see_all(reads: Sequence[Read], region: str) -> list[NormalSighting | None]:
+    return [see(each.parsed, region) async for some in in_turns(reads, QUICK_AT_ONCE) for each in some]
 
 
 def fail(signal: DueSignal, problem: Problem) -> SignalOutcome:

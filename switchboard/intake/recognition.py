@@ -15,16 +15,17 @@ from switchboard.intake import repository, repository_imports, repository_source
 from switchboard.intake.import_tally import count_imported
 from switchboard.intake.mapping import FieldMapping
 from switchboard.intake.models import DueSignal, SignalOutcome, StoredSignal
-from switchboard.intake.outcomes import Read, fail, read_signal, settle
+from switchboard.intake.outcomes import Read, Turns, fail, read_signal, settle
 from switchboard.kernel import events
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import Problem
 from switchboard.kernel.queues import Tick, backoff, concerns_batch, one_by_one
+from switchboard.kernel.turns import QUICK_AT_ONCE, in_turns
 
 MOST_SIGNALS = 500
 SIDE_BY_SIDE = 2
 # Whoever stops the process waits for so many batches at most.
-BATCHES_IN_A_ROW = 4
+BATCHES_IN_A_ROW = 8
 MOST_ATTEMPTS = 8
 # Of fewer signals no statement takes so long that it would be worth while not to wait for it.
 FEWEST_AHEAD = 50
@@ -41,29 +42,39 @@ class RecognitionLoop:
     def __init__(self, database: Database, *, most_signals: int = MOST_SIGNALS) -> None:
         self._database = database
         self._most_signals = most_signals
+        self._has_backlog = False
 
     async def tick(self) -> Tick:
         """Recognise the oldest due signals; of a backlog several batches, side by side."""
-        first = await self._recognise_batch()
-        if not first.has_more:
-            return first
+        handled = 0
+        if not self._has_backlog:
+            first = await self._recognise_batch()
+            if not first.has_more:
+                return first
+            handled = first.handled
+        return Tick(handled + await self._recognise_backlog(), has_more=True)
+
+    async def _recognise_backlog(self) -> int:
+        self._has_backlog = False
         # Postgres writes one batch while Python reads the other. One that fails leaves the other alone.
         ended = await asyncio.gather(*(self._recognise_some() for _ in range(SIDE_BY_SIDE)), return_exceptions=True)
-        handled = first.handled
+        handled = 0
         for end in ended:
             if isinstance(end, BaseException):
                 raise end
-            handled += end
-        return Tick(handled, has_more=True)
+            handled += end.handled
+            # Then the next tick need not find out by a batch that has nobody beside it.
+            self._has_backlog |= end.has_more
+        return handled
 
-    async def _recognise_some(self) -> int:
-        handled = 0
+    async def _recognise_some(self) -> Tick:
+        handled, has_more = 0, True
         for _ in range(BATCHES_IN_A_ROW):
             batch = await self._recognise_batch()
-            handled += batch.handled
-            if not batch.has_more:
+            handled, has_more = handled + batch.handled, batch.has_more
+            if not has_more:
                 break
-        return handled
+        return Tick(handled, has_more)
 
     async def _recognise_batch(self) -> Tick:
         try:
@@ -112,7 +123,18 @@ async def _recognise_together(tx: Tx, group: list[DueSignal]) -> None:
         return
     # Postgres writes contacts while Python thinks of their leads.
     async with tx.ahead():
-        await recognise(tx, group)
+        await recognise(tx, group, turns=_BesideAnother())
+
+
+class _BesideAnother:
+    """A batch that may have another beside it, which waits for the rota's members from its first decision on."""
+
+    def pass_on(self) -> None:
+        """The other one claims addresses when it gets there."""
+
+    async def take(self, tx: Tx) -> None:
+        """At the commit the rota would be held all the while."""
+        await repository.check_references(tx)
 
 
 async def _recognise_group(tx: Tx, group: list[DueSignal]) -> None:
@@ -140,13 +162,13 @@ async def _put_off(tx: Tx, signal: DueSignal, error: Exception) -> None:
     await _finish(tx, [fail(signal, problem)], [signal], {})
 
 
-async def recognise(tx: Tx, due: Sequence[DueSignal]) -> list[SignalOutcome]:
-    """Take claimed signals of the transaction's workspace through people, leads and routing."""
+async def recognise(tx: Tx, due: Sequence[DueSignal], *, turns: Turns | None = None) -> list[SignalOutcome]:
+    """Take claimed signals of the transaction's workspace through people, leads and routing; `turns` hears how far."""
     # Whoever came with an earlier part of the transaction has a lead by now, and perhaps runs.
     tx.newcomers.clear()
     received = {signal.id: signal for signal in await repository.load_signals(tx, due)}
     reads = await _read_all(tx, due, received)
-    outcomes = await settle(tx, reads)
+    outcomes = await settle(tx, reads, turns=turns)
     await _finish(tx, outcomes, due, received)
     return outcomes
 
@@ -165,6 +187,9 @@ async def _read_all(tx: Tx, due: Sequence[DueSignal], received: Mapping[UUID, St
     columns = await repository_imports.load_columns(tx, import_ids) if import_ids else {}
     mappings = {source.id: FieldMapping.from_json(source.mapping) for source in sources.values()}
     mappings |= {import_id: FieldMapping.from_json(mapping) for import_id, mapping in columns.items()}
+    # Whoever holds a rota meanwhile must not wait until all have been read.
     return [
-        read_signal(signal, sources[signal.source_id], received[signal.signal_id].payload, mappings) for signal in due
+        read_signal(signal, sources[signal.source_id], received[signal.signal_id].payload, mappings)
+        async for some in in_turns(due, QUICK_AT_ONCE)
+        for signal in some
     ]

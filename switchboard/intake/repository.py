@@ -173,6 +173,12 @@ async def postpone_due(tx: Tx, signal_id: UUID, due_at: datetime) -> None:
     )
 
 
+async def check_references(tx: Tx) -> None:
+    """Check now what else would be checked at the commit: that all addresses and words have their contact."""
+    # By the primary key of contact, once a row written so far; what is written from here on is checked at once.
+    await tx.write("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 async def conclude(tx: Tx, outcomes: Sequence[SignalOutcome]) -> None:
     """Write down what became of recognised signals, which are due no longer."""
     # Takes rows from signal_due by primary key, and adds a batch of rows.

@@ -204,12 +204,6 @@ async def lock_place(tx: Tx, import_id: UUID, rows_read: int) -> bool:
     return found is not None
 
 
-async def check_references(tx: Tx) -> None:
-    """Check now what else would be checked at the commit: that all addresses and words have their contact."""
-    # By the primary key of contact, once a row written so far; what is written from here on is checked at once.
-    await tx.write("SET CONSTRAINTS ALL IMMEDIATE")
-
-
 async def add_progress(tx: Tx, import_id: UUID, progress: Progress) -> bool:
     """Add to an import's report; True when that finished it: every row that was read has been recognised."""
     # By primary key.

@@ -13,6 +13,7 @@ from switchboard.kernel.db import Tx
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.events import SYSTEM, Actor, Event
 from switchboard.kernel.ids import new_id
+from switchboard.kernel.turns import give_way
 from switchboard.people import repository, repository_consents, repository_search, suggesting
 from switchboard.people.drafts import (
     blank_row,
@@ -144,6 +145,8 @@ async def _write(tx: Tx, settled: _Settled, after: dict[UUID, ContactRow], actin
     extended = {new.contact_id for new in _added(settled)}
     if created:
         words = _words_of_new(created, settled.resolution.new_identities)
+        # Another batch may hold a rota by now.
+        await give_way()
         await repository.insert_contacts(tx, created, words)
     if updated:
         await repository.update_contacts(tx, sorted(updated, key=lambda row: row.id))

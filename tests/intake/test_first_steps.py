@@ -116,6 +116,7 @@ async def test_fifty_first_steps_take_no_more_statements_than_one(database: Data
         with recorded_queries() as statements:
             await recognise_all(database)
         counts.append(len(statements))
-    assert counts[2] <= counts[1] < counts[0]
+    # So many check what they have written before they hold a rota, and not at the commit.
+    assert counts[2] - 1 <= counts[1] < counts[0]
     # Beside them there are only BEGIN and COMMIT; those of the rota come on top.
     assert counts[1] <= 14

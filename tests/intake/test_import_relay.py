@@ -10,7 +10,7 @@ import pytest
 from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller
 from switchboard.entrypoints.assembly import build_hub
-from switchboard.intake import import_jobs, import_relay, importing, repository_imports
+from switchboard.intake import import_jobs, import_relay, importing, repository, repository_imports
 from switchboard.intake.models import Import, Source
 from switchboard.intake.wiring import job_handlers
 from switchboard.kernel.db import Database
@@ -235,7 +235,7 @@ async def test_an_address_without_its_contact_is_noticed_before_leads_are_waited
             await people_repository.claim_identities(
                 tx, [NewIdentity(("email", "ada@x.example"), "Ada", new_id(), False)]
             )
-            await repository_imports.check_references(tx)
+            await repository.check_references(tx)
             await tx.catch_up()
             raise AssertionError("nobody noticed")
 

@@ -14,7 +14,11 @@ from switchboard.intake import recognition, service
 from switchboard.intake.models import Source
 from switchboard.intake.recognition import FEWEST_AHEAD, RecognitionLoop
 from switchboard.kernel.db import Database, recorded_queries
+from switchboard.kernel.ids import new_id
+from switchboard.kernel.queues import Tick
 from switchboard.people.timeline import list_timeline
+from switchboard.routing import rotas
+from switchboard.routing.models import Rota
 from tests.conftest import Urls, move_clock
 from tests.intake.conftest import make_source, recognise_all, store
 from tests.timeouts import timing_out
@@ -162,18 +166,28 @@ async def test_the_mapping_of_the_source_decides(database: Database, source: Sou
 async def test_a_backlog_is_worked_in_batches_side_by_side_and_each_person_is_one_contact(
     database: Database, source: Source
 ) -> None:
-    written = [{"email": f"p{number % 37}@x.example", "name": f"P {number % 37}", "n": number} for number in range(300)]
+    written = [{"email": f"p{number % 37}@x.example", "name": f"P {number % 37}", "n": number} for number in range(500)]
     await store(database, source, *written)
     first = await RecognitionLoop(database, most_signals=20).tick()
     # One batch alone, then as many in a row as a tick may take, side by side.
     assert (first.handled, first.has_more) == (20 + 20 * recognition.SIDE_BY_SIDE * recognition.BATCHES_IN_A_ROW, True)
-    assert await recognise_all(database) == 300 - first.handled
+    assert await recognise_all(database) == len(written) - first.handled
     async with database.transaction(source.workspace_id) as tx:
         contacts = await tx.fetch_tuples("SELECT name FROM app.contact ORDER BY name")
         signals = await tx.fetch_value("SELECT sum(signals) FROM app.lead")
         leads = await tx.fetch_value("SELECT count(*) FROM app.lead")
     assert contacts == sorted((f"P {number}",) for number in range(37))
-    assert (leads, signals) == (37, 300)
+    assert (leads, signals) == (37, 500)
+
+
+async def test_no_batch_is_alone_as_long_as_a_backlog_goes_on(database: Database, source: Source) -> None:
+    in_a_tick = 2 * recognition.SIDE_BY_SIDE * recognition.BATCHES_IN_A_ROW
+    await store(database, source, *({"email": f"p{number}@x.example"} for number in range(2 + 2 * in_a_tick)))
+    loop = RecognitionLoop(database, most_signals=2)
+    assert [(await loop.tick()).handled for _ in range(3)] == [2 + in_a_tick, in_a_tick, 0]
+    # What comes afterwards is a backlog only where its first batch is full again.
+    await store(database, source, ANN)
+    assert await loop.tick() == Tick(1, has_more=False)
 
 
 async def test_what_a_flow_stops_on_stops_the_run_of_somebody_who_has_only_just_come(
@@ -209,6 +223,30 @@ async def test_a_lone_new_lead_asks_a_bounded_number_of_questions(database: Data
     assert len(first) - len(one) >= 5
     assert len(one) <= 11
     assert len(fifty) <= len(one)
+
+
+async def test_a_batch_checks_what_it_has_written_before_it_holds_a_rota_and_a_lone_lead_at_its_commit(
+    database: Database, source: Source, owner: Caller
+) -> None:
+    async with database.transaction(source.workspace_id) as tx:
+        rota_id = await rotas.create_rota(tx, owner, Rota(new_id(), "Desk", "UTC", "round_robin", None, None, 1))
+        await rotas.set_member(tx, owner, rota_id, owner.user_id or new_id())
+    await store(database, source, *({"email": f"p{number}@x.example"} for number in range(FEWEST_AHEAD)))
+    with recorded_queries() as many:
+        await RecognitionLoop(database).tick()
+    await store(database, source, ANN)
+    with recorded_queries() as lone:
+        await RecognitionLoop(database).tick()
+    written, checked, held = (
+        _place(many, part) for part in ("app.contact_search", "SET CONSTRAINTS", "ORDER BY user_id")
+    )
+    assert -1 < written < checked < held
+    assert (_place(lone, "SET CONSTRAINTS"), _place(lone, "ORDER BY user_id") > -1) == (-1, True)
+
+
+def _place(statements: list[str], part: str) -> int:
+    """Which of the statements is the first with this part; -1 where none is."""
+    return next((place for place, sql in enumerate(statements) if part in sql), -1)
 
 
 async def test_the_events_of_a_batch_are_written_in_the_order_in_which_they_happened(
