@@ -24,13 +24,14 @@ class GateReader:
 
     now: datetime
     workspace: Workspace
-    contacts: Mapping[UUID, Recipient]
+    contacts: dict[UUID, Recipient]
     consents: Mapping[tuple[UUID, str], bool]
     suppressions: dict[UUID, list[Suppression]]
     by_address: dict[str, Suppression]
     quiet: Sequence[QuietHours]
     written_at: Mapping[UUID, datetime] = field(default_factory=dict)
     sent: dict[UUID, list[Sent]] = field(default_factory=lambda: defaultdict(list))
+    asked: frozenset[str] = frozenset()
     _caps: dict[str, Sequence[FrequencyCap]] = field(default_factory=dict)
     _rooms: dict[str, bool] = field(default_factory=dict, init=False)
 
@@ -40,15 +41,17 @@ class GateReader:
         contact_ids = [message.contact_id for message in messages if message.contact_id is not None]
         workspace = await tx.remember("workspace", get_workspace)
         quiet = _quiet_hours_of(workspace)
+        # Whose clock it is may be guessed from their number.
+        asked = frozenset({*asked, "phone"} if quiet else asked)
         reader = cls(
             now=await tx.now(),
             workspace=workspace,
-            # Whose clock it is may be guessed from their number.
-            contacts=await people.load_recipients(tx, contact_ids, {*asked, "phone"} if quiet else asked),
+            contacts=await people.load_recipients(tx, contact_ids, asked),
             consents={},
             suppressions=defaultdict(list),
             by_address={},
             quiet=quiet,
+            asked=asked,
         )
         await reader._read_objections(tx, messages)
         await reader._read_last_written(tx, messages)
@@ -74,11 +77,23 @@ class GateReader:
                 self.suppressions[contact_id].append(suppression)
 
     async def read_cap_times(self, tx: Tx, contact_ids: Collection[UUID]) -> None:
-        """Read when these contacts were sent marketing; the caller keeps others from letting more through."""
-        if contact_ids:
-            window = max(cap.window for cap in self.workspace_caps)
-            for contact_id, at, channel in await repository.find_cap_times(tx, contact_ids, window):
-                self.sent[contact_id].append(Sent(at, channel))
+        """Read when these contacts were sent marketing; the caller keeps others from letting more through.
+
+        An id is given for each message, so that it is known whose messages are several.
+        """
+        if not contact_ids:
+            return
+        window = max(cap.window for cap in self.workspace_caps)
+        for contact_id, at, channel in await repository.find_cap_times(tx, contact_ids, window):
+            self.sent[contact_id].append(Sent(at, channel))
+        # By numbers, which are hashed much faster than ids are.
+        is_each_alone = len({contact_id.int for contact_id in contact_ids}) == len(contact_ids)
+        await self._read_numbers(tx, self.sent.keys() if is_each_alone else contact_ids)
+
+    async def _read_numbers(self, tx: Tx, contact_ids: Collection[UUID]) -> None:
+        """Read the numbers of those who may have to wait for a cap: until when is told by their clock."""
+        if contact_ids and "phone" not in self.asked:
+            self.contacts |= await people.load_recipients(tx, contact_ids, {*self.asked, "phone"})
 
     async def _read_last_written(self, tx: Tx, messages: Sequence[Message]) -> None:
         """Read when those wrote who are answered although they opted out: mostly nobody."""

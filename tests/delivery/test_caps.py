@@ -15,6 +15,8 @@ from switchboard.delivery.outbox import OutboxLoop
 from switchboard.delivery.pacing import Room
 from switchboard.kernel.db import Database
 from switchboard.kernel.ids import new_id
+from switchboard.people.models import Sighting
+from switchboard.people.service import create_contact
 from tests.conftest import Urls
 from tests.delivery.letters import letter, make_contact
 from tests.delivery.sending import LETTERHEAD, Outbox, load, queue, states
@@ -53,6 +55,25 @@ async def test_a_channels_own_cap_holds_besides_the_one_over_all(
     await move_to(database, urls, 16, days=3)
     await outbox.run()
     assert [reason for _, reason in await states(database, workspace_id, ids)].count("frequency_cap") == 2
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_who_waits_for_a_cap_is_told_by_the_clock_of_their_number(
+    database: Database, workspace_id: UUID, owner: Caller, together: bool
+) -> None:
+    async with database.transaction(workspace_id) as tx:
+        workspace = await get_workspace(tx)
+        await update_workspace(tx, owner, replace(workspace, cap_messages=1, quiet_end=workspace.quiet_start))
+    async with database.transaction(workspace_id) as tx:
+        ken, _ = await create_contact(tx, owner, Sighting(email="ken@x.example", phone="+81312345678"))
+    outbox = Outbox(database)
+    ids = await queue(database, workspace_id, letter(ken, "0"), *[letter(ken, "1")] * together)
+    await outbox.run()
+    if not together:
+        ids += await queue(database, workspace_id, letter(ken, "1"))
+        await outbox.run()
+    assert await states(database, workspace_id, ids) == [("sent", None), ("queued", "frequency_cap")]
+    assert "(Asia/Tokyo, " in ((await load(database, workspace_id, ids[1])).detail or "")
 
 
 async def test_what_went_over_another_channel_counts_for_the_cap_over_all_only(
