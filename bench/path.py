@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import uvloop
 
 from bench import limits
 from bench.open_loop import OpenLoop, post_at_rate, post_in_turn
@@ -171,7 +172,7 @@ def _latency(rate: int, load: OpenLoop, mails: Sequence[float], work: Work) -> l
 def _travel(bench: _Bench, first: int, count: int, rate: float) -> tuple[OpenLoop, list[float]]:
     """Post leads one by one, and wait for their mails; when each mail began, in the order of the leads."""
     numbers = range(first, first + count)
-    load = asyncio.run(post_at_rate(bench.url, [_lead(number) for number in numbers], rate))
+    load = uvloop.run(post_at_rate(bench.url, [_lead(number) for number in numbers], rate))
     assert not load.refused, f"{load.refused} signals were refused"
     mails = _gather(bench.sink, count)
     began = {mail.recipient: mail.at for mail in mails}
@@ -196,7 +197,7 @@ def _rates(bench: _Bench, seconds: float) -> list[dict[str, Any]]:
     before = _counts(bench)
     leads = [_lead(number) for number in range(BACKLOG_FROM, BACKLOG_FROM + count)]
     bodies = [b"[" + b",".join(leads[at : at + ROWS_A_REQUEST]) + b"]" for at in range(0, count, ROWS_A_REQUEST)]
-    assert not asyncio.run(post_in_turn(bench.url, bodies)), "signals were refused"
+    assert not uvloop.run(post_in_turn(bench.url, bodies)), "signals were refused"
     recognising = _drain(bench, "signals", "SELECT min(at) FROM app.signal_outcome", "SELECT FROM app.signal_due")
     made = {name: number - before[name] for name, number in _counts(bench).items()}
     assert made == dict.fromkeys(made, count), made
