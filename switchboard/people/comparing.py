@@ -60,11 +60,22 @@ def compare(one: Profile, other: Profile) -> Pair:
 
 def can_be_one(one: Profile, other: Profile) -> bool:
     """Whether they would be suggested as one if their names were the same: quicker than to compare them."""
+    # Colleagues share a company and a domain, and nothing else: that is never enough.
+    if not _share_more_than_a_domain(one, other):
+        return False
     points = _SAME_NAME
     if one.folded_company and one.folded_company == other.folded_company:
         points += _SAME_COMPANY
     points += sum(reason.points for reason in _address_reasons(one, other))
     return points >= LEAST_SCORE
+
+
+def _share_more_than_a_domain(one: Profile, other: Profile) -> bool:
+    return (
+        one.domains.isdisjoint(other.domains)
+        or not one.boxes.isdisjoint(other.boxes)
+        or not one.tails.isdisjoint(other.tails)
+    )
 
 
 def score_of(reasons: Iterable[Reason]) -> int:

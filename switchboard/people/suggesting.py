@@ -8,6 +8,7 @@ from switchboard.accounts.models import Caller
 from switchboard.kernel import events, jobs
 from switchboard.kernel.db import Tx
 from switchboard.kernel.events import Event
+from switchboard.kernel.turns import in_turns
 from switchboard.people import repository_suggestions as repository
 from switchboard.people.comparing import LEAST_SCORE, Profile, can_be_one, compare, score_of
 from switchboard.people.errors import SuggestionNotFoundError
@@ -19,6 +20,11 @@ from switchboard.people.repository_suggestions import Named, Pair
 JOB = "people.suggest"
 # What is read at once for so many contacts stays within a few megabytes.
 AT_ONCE = 200
+# A microsecond or two for each couple, three for each profile.
+COUPLES_AT_ONCE, PROFILES_AT_ONCE = 500, 250
+
+# Two contacts by their ids as numbers, the smaller first: a UUID is hashed and compared by Python code.
+_Couple = tuple[int, int]
 
 
 async def enqueue(tx: Tx, contact_ids: Collection[UUID]) -> None:
@@ -44,35 +50,43 @@ async def suggest(tx: Tx, payloads: Sequence[Mapping[str, object]]) -> int:
 
 async def find_alike(tx: Tx, contact_ids: Collection[UUID]) -> list[Pair]:
     """Pairs of one of these contacts and another that score enough."""
-    couples = await _find_couples(tx, contact_ids)
-    wanted = {named.id: named for couple in couples.values() for named in couple}
-    addresses = await repository.load_addresses(tx, wanted) if wanted else {}
-    profiles = {
-        named.id: Profile.of(named.id, named.name, named.company, addresses.get(named.id, ()))
-        for named in wanted.values()
-    }
+    couples, named = await _find_couples(tx, contact_ids)
+    profiles = await _load_profiles(tx, named)
     pairs = [
         compare(profiles[first], profiles[second])
-        for first, second in couples
+        async for some in in_turns(couples, COUPLES_AT_ONCE)
+        for first, second in some
         if can_be_one(profiles[first], profiles[second])
     ]
     return [pair for pair in pairs if pair.score >= LEAST_SCORE]
 
 
-async def _find_couples(tx: Tx, contact_ids: Collection[UUID]) -> dict[tuple[UUID, UUID], tuple[Named, Named]]:
-    """Each of these contacts with those that have a key in common and a name that is alike."""
+async def _load_profiles(tx: Tx, named: Mapping[int, Named]) -> dict[int, Profile]:
+    addresses = await repository.load_addresses(tx, [one.id for one in named.values()]) if named else {}
+    return {
+        number: Profile.of(one.id, one.name, one.company, addresses.get(one.id, ()))
+        async for some in in_turns(list(named.items()), PROFILES_AT_ONCE)
+        for number, one in some
+    }
+
+
+async def _find_couples(tx: Tx, contact_ids: Collection[UUID]) -> tuple[list[_Couple], dict[int, Named]]:
+    """Each of these contacts with those that have a key in common and a name that is alike; who they are."""
     asked = await repository.load_named(tx, contact_ids)
     # Whoever came together often has a company in common: the few of a key are read once for all of them.
     by_name, by_company = await repository.find_near(
         tx, {one.name_key for one in asked} - {""}, {one.company_key for one in asked} - {""}
     )
-    named, employed = _gather(by_name), _gather(by_company)
-    couples = {}
-    for one in asked:
-        for crowd in (named.get(one.name_key), employed.get(one.company_key)):
-            for other in crowd.find_alike(one) if crowd else ():
-                couples[min(one.id, other.id), max(one.id, other.id)] = one, other
-    return couples
+    crowds, employed = _gather(by_name), _gather(by_company)
+    couples, named = dict[_Couple, None](), dict[int, Named]()
+    async for some in in_turns(asked):
+        for one in some:
+            number = one.id.int
+            for crowd in (crowds.get(one.name_key), employed.get(one.company_key)):
+                for other, person in crowd.find_alike(one) if crowd else ():
+                    couples[(number, other) if number < other else (other, number)] = None
+                    named[number], named[other] = one, person
+    return list(couples), named
 
 
 def _gather(near: Mapping[str, Sequence[Named]]) -> dict[str, "_Crowd"]:
@@ -84,12 +98,13 @@ class _Crowd:
     """Contacts with one key in common."""
 
     def __init__(self, members: Sequence[Named]) -> None:
-        self._members = members
+        self._members = [(member.id.int, member) for member in members]
         self._names = Names([fold(member.name) for member in members])
 
-    def find_alike(self, one: Named) -> Iterator[Named]:
+    def find_alike(self, one: Named) -> Iterator[tuple[int, Named]]:
+        """The others whose names are alike, each with the id as a number."""
         for place in self._names.find_alike(fold(one.name)):
-            if self._members[place].id != one.id:
+            if self._members[place][0] != one.id.int:
                 yield self._members[place]
 
 

@@ -16,7 +16,7 @@ from switchboard.kernel.db import Database
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.jobs import JobLoop
 from switchboard.people import identities, repository, service, suggesting
-from switchboard.people.comparing import LEAST_SCORE, Profile, compare
+from switchboard.people.comparing import LEAST_SCORE, Profile, can_be_one, compare
 from switchboard.people.drafts import blank_row, blocking_keys
 from switchboard.people.errors import SuggestionNotFoundError
 from switchboard.people.likeness import ALIKE, Names, name_likeness
@@ -53,6 +53,22 @@ def test_the_score_is_the_sum_of_its_reasons(one: Profile, other: Profile, score
     pair = compare(other, one)
     assert (pair.first_id, pair.second_id) == (one.id, other.id)
     assert pair.score == score == max(0, sum(reason.points for reason in pair.reasons))
+
+
+EMAILS = [f"{box}@{domain}.example" for box in ("ann", "bea", "info") for domain in ("a", "b")]
+PEOPLE_OF_ONE_NAME = st.builds(
+    profile,
+    st.integers(1, 1_000),
+    st.just("Ann Lee"),
+    st.sampled_from(["", "Lee & Co", "Moss & Co"]),
+    st.lists(st.sampled_from(EMAILS), max_size=2).map(tuple),
+    st.lists(st.sampled_from(["+493012345678", "+433012345678", "+491111111111"]), max_size=2).map(tuple),
+)
+
+
+@given(PEOPLE_OF_ONE_NAME, PEOPLE_OF_ONE_NAME)
+def test_whoever_could_not_be_one_by_addresses_and_company_never_scores_enough(one: Profile, other: Profile) -> None:
+    assert can_be_one(one, other) == (compare(one, other).score >= LEAST_SCORE)
 
 
 async def run_jobs(database: Database) -> None:
