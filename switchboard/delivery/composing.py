@@ -4,7 +4,6 @@ import hashlib
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime
@@ -12,6 +11,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 import idna
+import msgspec
 
 from switchboard.delivery.composing_content import Attachment, write_content
 from switchboard.delivery.rendering_skeleton import Cut
@@ -36,16 +36,14 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 _LINK = re.compile(r"https?://[!-+\-./0-;=?-~]+", re.ASCII | re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(msgspec.Struct, frozen=True):
     """An e-mail address and the name shown for it."""
 
     email: str
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingEmail:
+class OutgoingEmail(msgspec.Struct, frozen=True):
     """Everything that decides the bytes of a mail; equal values give equal bytes.
 
     `message_id`, `in_reply_to` and `references` carry their angle brackets. One click is offered where

@@ -90,7 +90,9 @@ def _quote_frame(texts: tuple[str, ...]) -> tuple[bytes, ...] | None:
 
 
 def _quote(text: str) -> bytes:
-    return binascii.b2a_qp(make_storable(text).replace("\n", "\r\n").encode(), istext=True)
+    quoted = binascii.b2a_qp(make_storable(text).replace("\n", "\r\n").encode(), istext=True)
+    # A text without line ends is broken as Unix does it, and mail with both kinds of ends is gone through once more.
+    return quoted if "\n" in text else quoted.replace(b"\n", b"\r\n")
 
 
 def _encode(raw: bytes) -> tuple[bytes, bytes]:

@@ -73,8 +73,7 @@ class Letterhead:
         return (self.sender, workspace.mail_from) if self.sender and is_given else (workspace.mail_from, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """Everything a mail is written from, so that writing needs no database."""
 
     workspace_id: UUID
@@ -108,8 +107,7 @@ class Outgoing(msgspec.Struct, frozen=True):
         return self.desk.content_of(self.message)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """A mail ready for its channel, and the texts that are kept of it: of `html` only the `cut`, where there is one."""
 
     envelope: Envelope

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 
+import msgspec
 from liquid import BoundTemplate
 from liquid.span import Span
 
@@ -45,8 +46,7 @@ class Template:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True):
     """One message's content: a subject of one line, an HTML document and its text.
 
     `cut` is the same document as what the template's letters share and what is this one's own, where that is known.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
+import msgspec
 from liquid import BoundTemplate, RenderContext, escape
 from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions import FilteredExpression, Path, StringLiteral
@@ -100,8 +101,7 @@ class Values(dict[tuple[str, ...], str | None]):
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(msgspec.Struct, frozen=True):
     """A text as its skeleton and the pieces in its holes."""
 
     skeleton: Skeleton

@@ -1,8 +1,9 @@
 """What every channel promises: hand over one message, or say exactly how that failed."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, Protocol
+
+import msgspec
 
 from switchboard.kernel.characters import make_storable
 
@@ -10,8 +11,7 @@ SendErrorKind = Literal["retryable", "permanent", "in_doubt"]
 AtFault = Literal["recipient", "message", "connection"]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """One message as a channel takes it.
 
     `key` is made from the message's row and is the same at every attempt: providers that know idempotency
@@ -28,8 +28,7 @@ class Envelope:
     html: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True):
     """The provider took the message; `provider_id` is its own name for it, where it gave one."""
 
     provider_id: str | None
