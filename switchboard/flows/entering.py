@@ -57,13 +57,23 @@ async def enter(tx: Tx, version: Version, entrances: Sequence[Entrance], knowled
             log.warning("flow.too_deep", flow_id=str(version.flow_id), subject_id=str(entrance.subject_id))
         elif entrance.subject_id not in runs:
             runs[entrance.subject_id] = _new_run(version, entrance, depth, knowledge)
-    return await _begin(tx, version, [runs[subject_id] for subject_id in in_order(runs)])
+    wanted = [runs[subject_id] for subject_id in in_order(runs)]
+    return await _begin(tx, version, wanted, are_first=all(_is_first(tx, entrance) for entrance in entrances))
 
 
 def event_texts(event: Event) -> dict[str, str]:
     """What an event says, as conditions read it: names and texts, of bounded length."""
     pairs = [(name, value) for name, value in event.data.items() if value is not None][:MOST_EVENT_ENTRIES]
     return {"kind": event.kind} | {str(name): str(value)[:LONGEST_EVENT_TEXT] for name, value in pairs}
+
+
+def _is_first(tx: Tx, entrance: Entrance) -> bool:
+    """Whether it is a lead that nothing can have brought into a flow before: that it was made is told once, and first.
+
+    A contact may be in the flow by another event of this transaction.
+    """
+    is_made = entrance.event.kind == "lead.created" and entrance.subject_id == entrance.event.lead_id
+    return is_made and entrance.subject_id in tx.newcomers
 
 
 def _needs_facts(entrance: Entrance) -> bool:
@@ -111,11 +121,10 @@ def _subjects(event: Event) -> list[UUID]:
     return [each for each in (event.lead_id, event.contact_id) if each is not None]
 
 
-async def _begin(tx: Tx, version: Version, runs: Sequence[NewRun]) -> int:
+async def _begin(tx: Tx, version: Version, runs: Sequence[NewRun], *, are_first: bool) -> int:
     if not runs:
         return 0
-    entered = set(await repository_runs.enter(tx, version.key, version.flow.reentry_after, runs))
-    begun = [run for run in runs if run.id in entered]
+    begun = await _enter_first(tx, version, runs) if are_first else await _enter(tx, version, runs)
     if not begun:
         return 0
     _listen(tx, version, begun)
@@ -123,6 +132,16 @@ async def _begin(tx: Tx, version: Version, runs: Sequence[NewRun]) -> int:
     if not first_steps.are_taken(tx, begun):
         await wake(tx, QUEUE)
     return len(begun)
+
+
+async def _enter_first(tx: Tx, version: Version, runs: Sequence[NewRun]) -> Sequence[NewRun]:
+    await repository_runs.enter_first(tx, version.key, runs)
+    return runs
+
+
+async def _enter(tx: Tx, version: Version, runs: Sequence[NewRun]) -> Sequence[NewRun]:
+    entered = set(await repository_runs.enter(tx, version.key, version.flow.reentry_after, runs))
+    return [run for run in runs if run.id in entered]
 
 
 def _listen(tx: Tx, version: Version, begun: Sequence[NewRun]) -> None:

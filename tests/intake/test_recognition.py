@@ -10,6 +10,7 @@ from switchboard.accounts import service as accounts
 from switchboard.accounts.models import Caller, system_caller
 from switchboard.entrypoints.assembly import build_hub, subject_kinds
 from switchboard.flows import service as flows
+from switchboard.flows.models import WHOLE
 from switchboard.intake import recognition, service
 from switchboard.intake.models import Source
 from switchboard.intake.recognition import FEWEST_AHEAD, RecognitionLoop
@@ -207,6 +208,36 @@ async def test_what_a_flow_stops_on_stops_the_run_of_somebody_who_has_only_just_
     async with database.transaction(workspace_id) as tx:
         assert await tx.fetch_tuples(going) == [("long",)]
         assert await tx.fetch_tuples(ended) == [("brief", "lead.assigned")]
+
+
+async def test_a_newcomer_begins_a_flow_once_however_many_of_their_events_begin_it(
+    database: Database, source: Source, workspace_id: UUID, owner: Caller
+) -> None:
+    begins = {
+        "made_and_assigned": ("lead", "lead.created, lead.assigned"),
+        "made_twice": ("lead", "lead.created, {on: lead.created, where: lead.title != ''}"),
+        "person_and_lead": ("contact", "contact.created, lead.created"),
+        "lead_of_a_person": ("contact", "lead.created, lead.assigned"),
+    }
+    async with database.transaction(workspace_id) as tx:
+        supervised = replace(await accounts.get_workspace(tx), supervisor_id=owner.user_id)
+        await accounts.update_workspace(tx, owner, supervised)
+        for name, (subject, starts) in begins.items():
+            text = f"flow: {name}\ntitle: T\nsubject: {subject}\nstarts: [{starts}]\nsteps:\n  - wait: 1h\n"
+            flow = await flows.save_flow(tx, owner, text, subject_kinds())
+            await flows.activate(tx, owner, flow.id, subject_kinds())
+    await store(database, source, ANN)
+    await recognise_all(database)
+    await store(database, source, {**ANN, "message": "Once more"})
+    await recognise_all(database)
+    going = "SELECT f.name FROM app.run r JOIN app.flow f ON f.id = r.flow_id ORDER BY 1"
+    counted = (
+        "SELECT f.name, sum(runs)::int FROM app.flow_tally JOIN app.flow f ON f.id = flow_id WHERE step = %s GROUP BY 1"
+    )
+    async with database.transaction(workspace_id) as tx:
+        assert await tx.fetch_tuples(going) == sorted((name,) for name in begins)
+        assert dict(await tx.fetch_tuples(counted, (WHOLE,))) == dict.fromkeys(begins, 1)
+        assert await tx.fetch_value("SELECT count(*) FROM app.flow_entry") == len(begins)
 
 
 async def test_a_lone_new_lead_asks_a_bounded_number_of_questions(database: Database, source: Source) -> None:
