@@ -96,7 +96,7 @@ async def _open_routed(tx: Tx, groups: Sequence[_Folded], *, trigger: str) -> di
     for group in ours:
         group.lead = replace(group.lead, owner_id=owners.get(group.lead.id))
     answers |= await _open(tx, ours, are_first=True)
-    await routing.settle(tx, plan)
+    await routing.settle(tx, plan, are_first=True)
     return answers
 
 

@@ -152,9 +152,9 @@ async def decide(tx: Tx, requests: Sequence[Request], colleagues: Colleagues | N
     return Plan(table, requests, [table.rule_on(request) for request in requests], frozenset(free))
 
 
-async def settle(tx: Tx, plan: Plan, actor: Actor = SYSTEM) -> list[Outcome]:
-    """Write what was decided, in the same transaction."""
-    outcomes = await carry_out(tx, plan.table, plan.requests, plan.rulings, actor)
+async def settle(tx: Tx, plan: Plan, actor: Actor = SYSTEM, *, are_first: bool = False) -> list[Outcome]:
+    """Write what was decided, in the same transaction; `are_first` says that it has made all of the subjects."""
+    outcomes = await carry_out(tx, plan.table, plan.requests, plan.rulings, actor, are_first=are_first)
     if any(ruling.state == "waiting" and ruling.rota_id in plan.could_serve for ruling in plan.rulings):
         await wake(tx, WAITING_QUEUE)
     return outcomes
@@ -173,11 +173,17 @@ async def open_table(tx: Tx, requests: Sequence[Request], colleagues: Colleagues
 
 
 async def carry_out(
-    tx: Tx, table: Table, requests: Sequence[Request], rulings: Sequence[Ruling], actor: Actor = SYSTEM
+    tx: Tx,
+    table: Table,
+    requests: Sequence[Request],
+    rulings: Sequence[Ruling],
+    actor: Actor = SYSTEM,
+    *,
+    are_first: bool = False,
 ) -> list[Outcome]:
     """Write assignments, decisions, counters and events of a batch."""
     moved = [(roster.rota.id, standing) for roster in table.rosters.values() for standing in roster.changed()]
-    await repository.save_rulings(tx, rulings, moved)
+    await repository.save_rulings(tx, rulings, moved, are_first=are_first)
     now = await tx.now()
     outcomes = [
         Outcome(

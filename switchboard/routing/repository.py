@@ -87,7 +87,7 @@ async def find_assignments(tx: Tx, subject_ids: Sequence[UUID]) -> dict[UUID, As
 # Beside each the decision that explains it; the index decision_by_subject grows at the subject's end. What that counts
 # for the locked members of the rotas goes along, by primary key. What is said of the candidates is often the same for
 # hundreds: each wording is sent once, and named by its place.
-_SAVE_RULINGS = """
+_SAVE_FIRST_RULINGS = """
 WITH new AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(subjects)s::uuid[], %(kinds)s::text[], %(contacts)s::uuid[],
             %(triggers)s::text[], %(states)s::text[], %(owners)s::uuid[], %(rules)s::uuid[], %(rule_names)s::text[],
@@ -116,6 +116,9 @@ SELECT subject_id, %(workspace)s, kind, contact_id, state, owner_id, rota_id, ru
     CASE WHEN state = 'offered' THEN app.now() + accept_within END,
     CASE WHEN state = 'waiting' THEN app.now() END
 FROM new ORDER BY subject_id
+"""
+_SAVE_RULINGS = f"""
+{_SAVE_FIRST_RULINGS}
 ON CONFLICT (subject_id) DO UPDATE SET state = excluded.state, owner_id = excluded.owner_id,
     contact_id = coalesce(excluded.contact_id, old.contact_id), rota_id = excluded.rota_id,
     rule_id = excluded.rule_id, hand_ons = excluded.hand_ons, passed_over = excluded.passed_over,
@@ -128,14 +131,19 @@ WHERE old.workspace_id = excluded.workspace_id
 """
 
 
-async def save_rulings(tx: Tx, rulings: Sequence[Ruling], moved: Sequence[tuple[UUID, Standing]] = ()) -> None:
-    """Write the assignments and, beside each, the decision that explains it; and the counters of moved members."""
+async def save_rulings(
+    tx: Tx, rulings: Sequence[Ruling], moved: Sequence[tuple[UUID, Standing]] = (), *, are_first: bool = False
+) -> None:
+    """Write the assignments and, beside each, the decision that explains it; and the counters of moved members.
+
+    `are_first` says that nobody else can see these subjects yet, and that none of them has an assignment.
+    """
     # A batch's explanations are often the very same object.
     told = {id(ruling.candidates): ruling.candidates for ruling in rulings}
     places = {known: place for place, known in enumerate(told)}
-    # See the statement.
+    # See the statement. Of a first assignment it need not be asked whether one is in the way.
     await tx.write(
-        _SAVE_RULINGS,
+        _SAVE_FIRST_RULINGS if are_first else _SAVE_RULINGS,
         {
             "workspace": tx.workspace_id,
             "ids": [new_id() for _ in rulings],

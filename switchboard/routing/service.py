@@ -85,9 +85,12 @@ async def _match_all(
     return [match_rule(rules, {**loaded.get(each.id, each.facts), "now": now}, colleagues) for each in subjects]
 
 
-async def settle(tx: Tx, plan: Plan) -> list[Outcome]:
-    """Write what `plan_route` decided: assignments, decisions and their events; outcomes in the plan's order."""
-    return await placing.settle(tx, plan)
+async def settle(tx: Tx, plan: Plan, *, are_first: bool = False) -> list[Outcome]:
+    """Write what `plan_route` decided: assignments, decisions and their events; outcomes in the plan's order.
+
+    `are_first` says that this transaction has made all of the subjects, and routes them for the first time.
+    """
+    return await placing.settle(tx, plan, are_first=are_first)
 
 
 async def assign(
