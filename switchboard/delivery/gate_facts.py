@@ -88,7 +88,9 @@ class GateReader:
             self.sent[contact_id].append(Sent(at, channel))
         # By numbers, which are hashed much faster than ids are.
         is_each_alone = len({contact_id.int for contact_id in contact_ids}) == len(contact_ids)
-        await self._read_numbers(tx, self.sent.keys() if is_each_alone else contact_ids)
+        smallest = min(cap.messages for cap in self.workspace_caps)
+        full = [contact_id for contact_id, sent in self.sent.items() if len(sent) >= smallest]
+        await self._read_numbers(tx, full if is_each_alone else contact_ids)
 
     async def _read_numbers(self, tx: Tx, contact_ids: Collection[UUID]) -> None:
         """Read the numbers of those who may have to wait for a cap: until when is told by their clock."""

@@ -62,7 +62,11 @@ class Lanes:
         for lane, mark in self._marks.items():
             wanted = left if lane <= LANE_REPLY else min(left, left_for_flows)
             if wanted > 0:
-                last = max((row.due_at for row in rows if row.lane == lane and row.due_at), default=None)
-                mark.conclude(looks[lane], now, last if found[lane] >= wanted else None)
+                is_full = found[lane] >= wanted
+                mark.conclude(looks[lane], now, _last_of(lane, rows) if is_full else None)
             left -= found[lane]
             left_for_flows -= found[lane] if lane > LANE_REPLY else 0
+
+
+def _last_of(lane: int, rows: Sequence[Due]) -> datetime | None:
+    return max((row.due_at for row in rows if row.lane == lane and row.due_at), default=None)
