@@ -172,16 +172,19 @@ def seconds_after_opt_out(told: Told, taken: Sequence[Taken]) -> Iterator[float]
 
 
 def _of_campaign(world: World, taken: Sequence[Taken]) -> Iterator[str]:
-    """The campaign's ledger says of each recipient what the providers know."""
+    """The campaign's ledger says of each recipient what the providers know.
+
+    It goes to everybody: whoever asks for something while it begins is among its recipients, too.
+    """
     rows = world.ask(
         "SELECT i.value, r.state FROM app.campaign_recipient r JOIN app.identity i USING (contact_id)"
         " WHERE r.campaign_id = %(campaign)s",
         {"campaign": world.campaign_id},
     )
-    got = {one.recipient for one in taken if one.recipient.endswith(f"@{DOMAIN}")}
+    got = {one.recipient for one in taken if one.subject in {NEWS, AGAIN}}
     states: dict[str, str] = dict(rows)
-    if len(states) != world.recipients:
-        yield f"{len(states)} recipients instead of {world.recipients}"
+    if (known_before := sum(who.endswith(f"@{DOMAIN}") for who in states)) != world.recipients:
+        yield f"{known_before} recipients instead of {world.recipients}"
     if missed := [who for who, state in states.items() if state in {"sent", "opted_out"} and who not in got]:
         yield f"{len(missed)} recipients are said to have got it and have not"
     lost_sight_of = {who for (who,) in world.ask(_LOST_SIGHT_OF)}

@@ -9,7 +9,7 @@ from tests.soak.gauges import Sample, growth_of_memory
 
 def growth(size: Callable[[float], float]) -> float:
     """What is said of a process of this size in MB at each second of ten minutes, looked at every five."""
-    samples = [Sample(at, {"work": size(at)}, {}, 0, 0, 0.0) for at in range(5, 601, 5)]
+    samples = [Sample(at, {"work": size(at)}, {}, 0, 0, 0, 0, 0.0) for at in range(5, 601, 5)]
     return growth_of_memory(samples)["work"]
 
 
