@@ -17,6 +17,7 @@ from switchboard.intake.import_recognition import recognise_slice
 from switchboard.intake.import_slices import Slice
 from switchboard.intake.import_tally import add_progress
 from switchboard.intake.models import Import
+from switchboard.kernel import events
 from switchboard.kernel.clock import monotonic_seconds
 from switchboard.kernel.db import Database, Tx
 from switchboard.kernel.errors import UnavailableError
@@ -131,6 +132,8 @@ class _Turns:
     async def take(self, tx: Tx) -> None:
         if self._is_taken:
             return
+        # Whoever comes behind us waits for what we write from here on.
+        await events.write_gathered(tx)
         # Here others wait for us at most to look for people; at the commit whoever hands out leads would wait, too.
         await repository.check_references(tx)
         await tx.catch_up()

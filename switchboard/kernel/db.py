@@ -28,7 +28,7 @@ from switchboard.kernel.rows import rows_of
 from switchboard.kernel.wire import own_adapters
 
 if TYPE_CHECKING:
-    from switchboard.kernel.events import Event, Hub
+    from switchboard.kernel.events import Gathered, Hub
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
@@ -92,7 +92,7 @@ class Tx:
         # How many savepoints the present moment is within.
         self.savepoints = 0
         # What `events.gathering` will write; None outside of it.
-        self.gathered_events: list[Event] | None = None
+        self.gathered_events: Gathered | None = None
 
     @property
     def workspace_id(self) -> UUID:

@@ -181,14 +181,19 @@ async def append(tx: Tx, events: Sequence[Event]) -> None:
     await tx.hub.deliver(tx, events)
 
 
+class Gathered(list[Event]):
+    """Events that have been told, of which so many are `written`."""
+
+    written = 0
+
+
 @asynccontextmanager
 async def gathering(tx: Tx) -> AsyncIterator[None]:
     """Inside, events are told at once as ever, and written together at the end: for work that reads none of them.
 
     Who may be told late is told before that, and what they make happen is written along.
     """
-    gathered: list[Event] = []
-    tx.gathered_events = gathered
+    gathered = tx.gathered_events = Gathered()
     try:
         yield
         told = 0
@@ -197,8 +202,22 @@ async def gathering(tx: Tx) -> AsyncIterator[None]:
             await tx.hub.deliver_late(tx, fresh)
     finally:
         tx.gathered_events = None
-    if gathered:
-        await _insert(tx, gathered)
+    await _write_rest(tx, gathered)
+
+
+async def write_gathered(tx: Tx) -> None:
+    """Write what has been gathered by now, for work that would rather not write it later.
+
+    Not within a savepoint that began in the gathering: what is taken back with it must not count as written.
+    """
+    if tx.gathered_events is not None:
+        await _write_rest(tx, tx.gathered_events)
+
+
+async def _write_rest(tx: Tx, gathered: Gathered) -> None:
+    rest, gathered.written = gathered[gathered.written :], len(gathered)
+    if rest:
+        await _insert(tx, rest)
 
 
 async def _insert(tx: Tx, events: Sequence[Event]) -> None:

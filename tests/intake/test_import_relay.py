@@ -13,7 +13,7 @@ from switchboard.entrypoints.assembly import build_hub
 from switchboard.intake import import_jobs, import_relay, importing, repository, repository_imports
 from switchboard.intake.models import Import, Source
 from switchboard.intake.wiring import job_handlers
-from switchboard.kernel.db import Database
+from switchboard.kernel.db import Database, recorded_queries
 from switchboard.kernel.ids import new_id
 from switchboard.kernel.jobs import JobLoop
 from switchboard.people import repository as people_repository
@@ -241,3 +241,20 @@ async def test_an_address_without_its_contact_is_noticed_before_leads_are_waited
 
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         await miss_a_contact()
+
+
+async def test_what_contacts_tell_is_written_before_a_slice_has_its_turn(
+    database: Database, source: Source, owner: Caller, held_up: _HeldRota
+) -> None:
+    loop, _ = await _begin(database, owner, source, _people(3))
+    with recorded_queries() as statements:
+        await loop.tick()
+    told = [number for number, sql in enumerate(statements) if "INSERT INTO app.event" in sql]
+    turns = [number for number, sql in enumerate(statements) if sql == "SET CONSTRAINTS ALL IMMEDIATE"]
+    leads = [number for number, sql in enumerate(statements) if "INSERT INTO app.lead" in sql]
+    assert (len(turns), len(leads)) == (2, 2)
+    # Of each slice twice: of its contacts before, and of its leads behind. At last the end of the import is told.
+    assert len(told) == 5
+    assert told[0] < turns[0] < leads[0] < told[-1]
+    kinds = "SELECT count(*) FROM app.event WHERE kind IN ('contact.created', 'lead.created', 'lead.assigned')"
+    assert await _count(database, owner, kinds) == 9
