@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import psycopg
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout
 
 from switchboard.kernel.ahead import Ahead, sending_ahead
 from switchboard.kernel.connections import WatchedConnection
@@ -25,6 +25,7 @@ from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.furniture import Furniture
 from switchboard.kernel.plans import KEPT_PLANS, MARK_OF_MANY, MOST_ROWS_OF_KEPT_PLANS, PLANS_FOR_MANY
 from switchboard.kernel.rows import rows_of
+from switchboard.kernel.warm_pool import WarmPool
 from switchboard.kernel.wire import own_adapters
 
 if TYPE_CHECKING:
@@ -311,7 +312,7 @@ class Database:
         self._furniture = Furniture()
         self._own: WeakValueDictionary[int, Connection] = WeakValueDictionary()
         self._listeners: list[Callable[[Sequence[Notice]], None]] = []
-        self._pool = AsyncConnectionPool(
+        self._pool = WarmPool(
             application_url,
             connection_class=connection_class,
             min_size=1,
