@@ -44,15 +44,14 @@ class WatchedConnection(psycopg.AsyncConnection[Any]):
                 step = gen.send(await self._wait_for_answer(socket))
         except StopIteration as end:
             if has_waited:
+                self._leave_what_is_lost()
                 return cast(Outcome, end.value)
             # The driver lets others have their turn when very many go without waiting.
             return await super().wait(cast(PQGen[Outcome], _Begun(gen, end)), interval)
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit) as interruption:
             step = interruption
         except BaseException:
-            # Its end may be closed, and its number another's soon.
-            if self.pgconn.status != ConnStatus.OK:
-                self._stop_watching()
+            self._leave_what_is_lost()
             raise
         self._stop_watching()
         return await super().wait(cast(PQGen[Outcome], _Begun(gen, step)), interval, timeout)
@@ -79,6 +78,11 @@ class WatchedConnection(psycopg.AsyncConnection[Any]):
             self._stop_watching()
         elif not self._answer.done():
             self._answer.set_result(Ready.R)
+
+    def _leave_what_is_lost(self) -> None:
+        # Its end may be closed, and its number another's soon.
+        if self.pgconn.status != ConnStatus.OK:
+            self._stop_watching()
 
     def _stop_watching(self) -> None:
         if self._socket is not None:
