@@ -20,7 +20,6 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import PoolClosed, PoolTimeout
 
 from switchboard.kernel.ahead import Ahead, sending_ahead
-from switchboard.kernel.connections import WatchedConnection
 from switchboard.kernel.errors import UnavailableError
 from switchboard.kernel.furniture import Furniture
 from switchboard.kernel.plans import KEPT_PLANS, MARK_OF_MANY, MOST_ROWS_OF_KEPT_PLANS, PLANS_FOR_MANY
@@ -304,7 +303,7 @@ class Database:
         hub: "Hub",
         *,
         max_connections: int = 10,
-        connection_class: type[Connection] = WatchedConnection,
+        connection_class: type[Connection] = psycopg.AsyncConnection,
     ) -> None:
         self.application_url = application_url
         self.most_connections = max_connections

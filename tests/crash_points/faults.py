@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar
 import psycopg
 
 from switchboard.delivery.channels.base import Channel, Envelope, SendError, Sent
-from switchboard.kernel.connections import WatchedConnection
 
 Kind = Literal["raise", "drop", "hang", "exit"]
 Result = TypeVar("Result")
@@ -78,7 +77,7 @@ class Faults:
 def failing_connections(faults: Faults) -> type[psycopg.AsyncConnection[Any]]:
     """Connections whose every round trip is a point: statements, BEGIN, savepoints, COMMIT, ROLLBACK."""
 
-    class FailingConnection(WatchedConnection):
+    class FailingConnection(psycopg.AsyncConnection[Any]):
         async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109
             wait = super().wait
             try:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from switchboard.kernel.connections import WatchedConnection
 from switchboard.kernel.warm_pool import WarmPool
 from tests.conftest import Urls
 
@@ -13,7 +12,6 @@ from tests.conftest import Urls
 async def _opened(urls: Urls, max_idle: float = 60.0) -> AsyncIterator[WarmPool]:
     pool = WarmPool(
         urls.application,
-        connection_class=WatchedConnection,
         min_size=1,
         max_size=3,
         max_idle=max_idle,
