@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from starlette.applications import Starlette
 
 from switchboard.accounts import service as accounts
@@ -20,6 +21,10 @@ from switchboard.kernel.embedded import Endpoint, open_test_server
 from switchboard.kernel.settings import load_settings
 from switchboard.ops.schema import prepare_database
 from tests.plans import without_statistics
+
+# The same examples each time, however long the machine takes over them: what is judged here is what comes out.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 DATABASE = "switchboard_test"
 # Deletes where there is something to delete; foreign keys are not checked meanwhile.

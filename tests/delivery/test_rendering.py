@@ -260,7 +260,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_rubbish_is_reported_never_raised(body: str) -> None:
     problems = check_template(body, body, VARIABLES)

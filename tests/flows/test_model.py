@@ -98,7 +98,7 @@ async def messages(database: Database, workspace_id: UUID, contact_id: UUID) -> 
     return [name for name, _ in rows], sum(state == "dropped" for _, state in rows)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, deeds=DEEDS)
 async def test_every_run_does_what_the_model_says(
     database: Database, workspace_id: UUID, urls: Urls, steps: list[Step], deeds: list[Deed]

@@ -101,7 +101,7 @@ async def add_people(tx: Tx, number: int) -> list[UUID]:
     return people
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.builds(list.__add__, STEPS, st.sampled_from([[], ["stop: the end"]])), deeds=DEEDS)
 async def test_both_ways_write_the_same(
     database: Database, workspace_id: UUID, urls: Urls, steps: list[str], deeds: list[tuple[str, int]]

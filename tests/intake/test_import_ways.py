@@ -97,7 +97,7 @@ async def _tell(tx: Tx) -> dict[str, list[str]]:
     return told
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(ROWS, min_size=1, max_size=8))
 async def test_both_ways_leave_the_same_rows(database: Database, rows: list[tuple[str, ...]]) -> None:
     told = []

@@ -18,7 +18,8 @@ from tests.plans import ExplainingTx
 
 ROWS = 40_000
 # A whole scan of a partition that holds anything; of an empty one it costs nothing.
-FILLED_SCAN = re.compile(r"Seq Scan on signal\S* \S+ +\(cost=0\.00\.\.(?!0\.00)")
+# Not of the default partition, in which tests that move the clock far may have left a few rows.
+FILLED_SCAN = re.compile(r"Seq Scan on signal\S*(?<!_default) \S+ +\(cost=0\.00\.\.(?!0\.00)")
 
 
 def _fill(urls: Urls, source: Source, other: Source) -> None:

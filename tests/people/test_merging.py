@@ -124,7 +124,7 @@ people = st.builds(
     is_shared=st.booleans(),
     opted_out=st.sampled_from(["", "kept", "lost", "kept lost", "lost kept"]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_an_undone_merge_leaves_every_table_as_it_was(
     database: Database, owner: Caller, *, kept: Sighting, lost: Sighting, is_shared: bool, opted_out: str
 ) -> None:

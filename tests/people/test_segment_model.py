@@ -244,7 +244,7 @@ async def segment_id(database: Database, agent: Caller) -> UUID:
     return (await make_segment(database, agent, "true")).id
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(persons=st.lists(people, min_size=1, max_size=4), chosen=st.lists(conditions, min_size=10, max_size=20))
 async def test_sql_and_cel_agree(
     database: Database, agent: Caller, segment_id: UUID, persons: list[Person], chosen: list[Both]

@@ -50,7 +50,7 @@ def test_secrets() -> None:
 
 @pytest.mark.parametrize("name", list(FORMATS))
 @given(payload=RUBBISH)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_rubbish_is_parsed_or_refused(name: str, payload: object) -> None:
     format_ = FORMATS[name]
     own_id = format_.find_own_id(payload)
