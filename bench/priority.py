@@ -29,7 +29,7 @@ from tests.processes import Product, eventually, running
 
 PAGES_A_SECOND = 20
 # More than can be sent in a second, so that the campaign lasts as long as the pages.
-RECIPIENTS_A_SECOND, RECIPIENTS_IN_FULL = 6_000, 1_000_000
+RECIPIENTS_A_SECOND, RECIPIENTS_IN_FULL = 12_000, 1_000_000
 QUEUED_AT_ONCE = 1_000
 PATIENCE_SECONDS = 60.0
 # The first ones wait for the worker to start.
